@@ -1,0 +1,1 @@
+"""The words of Penstock as types, and what every room needs: errors, random streams, files."""

@@ -1,0 +1,74 @@
+"""One line of error each: where, what is wrong, what to do; and the exit code that goes with it."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class PenstockError(Exception):
+    """An error that the user can act on.
+
+    Its text is one line, ``where: problem; remedy``. `code` is the exit status of the command line.
+    """
+
+    code = 1
+
+    def __init__(self, where: object, problem: str, remedy: str) -> None:
+        self.where, self.problem, self.remedy = str(where), problem, remedy
+        super().__init__(" ".join(f"{where}: {problem}; {remedy}".split()))
+
+
+class RecipeError(PenstockError):
+    """A recipe, a flag or a model that does not fit the data."""
+
+    code = 2
+
+
+class DataError(PenstockError):
+    """Data that cannot be read or used as it stands."""
+
+    code = 3
+
+
+class CheckpointError(PenstockError):
+    """A checkpoint or model file that cannot be trusted or does not fit."""
+
+    code = 4
+
+
+class NumericError(PenstockError):
+    """A loss or a gradient that is not finite."""
+
+    code = 5
+
+
+class ResourceError(PenstockError):
+    """Too little memory or disk."""
+
+    code = 6
+
+
+class WorkerError(PenstockError):
+    """A worker process, or a part of the environment, that failed."""
+
+    code = 7
+
+
+class Interrupted(PenstockError):
+    """A signal asked to stop; what was reached has been saved. The exit code is 128 + the signal's number."""
+
+    def __init__(self, signal: int, where: object, problem: str, remedy: str) -> None:
+        super().__init__(where, problem, remedy)
+        self.code = 128 + signal
+
+
+def suggest(given: str, options: Iterable[str]) -> str:
+    """What to say to someone who wrote `given` where only `options` exist: the nearest, or the whole list."""
+    names = list(options)
+    folded = {name.casefold(): name for name in names}
+    near = difflib.get_close_matches(given.casefold(), folded, n=1, cutoff=0.6)
+    if near:
+        return f"did you mean {folded[near[0]]!r}?"
+    listed = ", ".join(names[:20]) + (", ..." if len(names) > 20 else "")
+    return f"choose one of: {listed}" if names else "there is none to choose from"

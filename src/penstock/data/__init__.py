@@ -1,0 +1,1 @@
+"""Stored examples: reading, splits, preprocessing, augmentation, named sets."""

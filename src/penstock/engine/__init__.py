@@ -1,0 +1,1 @@
+"""The one loop, and what belongs to it: plan, schedules, checkpoints, precision, averaging, watchers."""

@@ -1,0 +1,1 @@
+"""Plain networks that know nothing of training."""

@@ -1,0 +1,1 @@
+"""What is done with a batch: losses, updates and evaluations of each family."""

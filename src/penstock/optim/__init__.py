@@ -1,0 +1,1 @@
+"""Optimizers as small update rules on flat tensors."""

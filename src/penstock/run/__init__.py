@@ -1,0 +1,1 @@
+"""Executes a recipe into a folder, and loads the folder back."""
