@@ -18,6 +18,10 @@ class PenstockError(Exception):
         self.where, self.problem, self.remedy = str(where), problem, remedy
         super().__init__(" ".join(f"{where}: {problem}; {remedy}".split()))
 
+    def __reduce__(self) -> tuple[type[PenstockError], tuple[str, str, str]]:
+        """Worker processes send their errors home."""
+        return type(self), (self.where, self.problem, self.remedy)
+
 
 class RecipeError(PenstockError):
     """A recipe, a flag or a model that does not fit the data."""

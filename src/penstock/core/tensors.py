@@ -1,0 +1,35 @@
+"""Tensors in safetensors files: written whole and flushed, read with a clear error. Nothing here can execute code."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from penstock.core.errors import CheckpointError
+
+
+def save_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
+    """Write tensors of any device and layout, and flush them to the disk. Raises OSError where the disk refuses."""
+    # Views of one flat tensor share memory, which the format refuses: each gets its own.
+    own = {name: tensor.detach().cpu().clone().contiguous() for name, tensor in tensors.items()}
+    try:
+        save_file(own, path)
+    except SafetensorError as error:
+        raise OSError(str(error)) from error
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+
+
+def load_tensors(path: Path) -> dict[str, Tensor]:
+    """Read what `save_tensors` wrote. Raises CheckpointError where the file is missing or damaged."""
+    try:
+        return load_file(path)
+    except FileNotFoundError:
+        raise CheckpointError(path, "this file is missing", "check the path of the run, or train again") from None
+    except (SafetensorError, OSError, ValueError) as error:
+        raise CheckpointError(path, f"not a sound safetensors file ({error})", "restore it, or train again") from error

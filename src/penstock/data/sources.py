@@ -1,0 +1,108 @@
+"""Sources of stored examples: shuffled and endless for training, in order and finite for evaluation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from penstock.core.batch import Batch
+from penstock.core.errors import RecipeError
+from penstock.core.random import derive
+from penstock.data.examples import Examples
+
+Transform = Callable[[Batch, Tensor, int], Batch]
+"""A batch, the indices of its examples (B,), and a seed that is the epoch's: the batch as the model takes it."""
+
+
+class Shuffled:
+    """An endless source in an order that depends on (seed, epoch) alone.
+
+    The last batch of an epoch may be smaller; a last batch of one example joins the one before it, for batch
+    normalisation has nothing to say about one. `drop_last` leaves a smaller last batch out. Raises RecipeError where
+    that leaves no batch.
+    """
+
+    def __init__(
+        self,
+        examples: Examples,
+        indices: Tensor,
+        *,
+        batch_size: int,
+        seed: int,
+        transform: Transform | None = None,
+        drop_last: bool = False,
+    ) -> None:
+        self.examples, self.indices, self.seed, self.transform = examples, indices, seed, transform
+        self.batch_size = batch_size
+        count = len(indices)
+        ends = list(range(batch_size, count + 1, batch_size))
+        if count % batch_size and not drop_last:
+            if count % batch_size == 1 and ends:
+                ends.pop()
+            ends.append(count)
+        if not ends:
+            raise RecipeError(
+                "batch_size",
+                f"{count} training examples make no batch of {batch_size}",
+                "lower it or keep the last batch",
+            )
+        self._bounds = list(zip([0, *ends], ends, strict=False))
+        self._epoch, self._position = 0, 0
+        self._stream: Iterator[tuple[Tensor, Batch]] | None = None
+
+    @property
+    def epoch_steps(self) -> int:
+        """Batches in an epoch."""
+        return len(self._bounds)
+
+    def __next__(self) -> Batch:
+        if self._stream is None:
+            self._stream = self.examples.stream(self._wanted())
+        try:
+            indices, batch = next(self._stream)
+        except BaseException:
+            self._stream = None  # a generator that raised is finished; the position still points at this batch
+            raise
+        if self.transform is not None:
+            batch = self.transform(batch, indices, derive(self.seed, "augment", self._epoch))
+        self._position += 1
+        if self._position == len(self._bounds):
+            self._epoch, self._position = self._epoch + 1, 0
+        return batch
+
+    def state_dict(self) -> dict[str, Any]:
+        """The position."""
+        return {"epoch": self._epoch, "position": self._position}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go to a position."""
+        self._epoch, self._position, self._stream = state["epoch"], state["position"], None
+
+    def _wanted(self) -> Iterator[Tensor]:
+        """The indices of each batch from the position on, without end."""
+        epoch, position = self._epoch, self._position
+        while True:
+            generator = torch.Generator().manual_seed(derive(self.seed, "order", epoch))
+            order = self.indices[torch.randperm(len(self.indices), generator=generator)]
+            for start, end in self._bounds[position:]:
+                yield order[start:end]
+            epoch, position = epoch + 1, 0
+
+
+class InOrder:
+    """Examples in the order of `indices`, once for each iteration."""
+
+    def __init__(
+        self, examples: Examples, indices: Tensor, *, batch_size: int, transform: Transform | None = None
+    ) -> None:
+        self.examples, self.indices, self.batch_size, self.transform = examples, indices, batch_size, transform
+
+    def __len__(self) -> int:
+        return -(-len(self.indices) // self.batch_size)
+
+    def __iter__(self) -> Iterator[Batch]:
+        for indices, batch in self.examples.stream(torch.split(self.indices, self.batch_size)):
+            yield batch if self.transform is None else self.transform(batch, indices, 0)

@@ -1,0 +1,53 @@
+"""The best weights so far by the monitored metric, and when to stop looking for better ones."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from torch import Tensor, nn
+
+from penstock.core.errors import RecipeError, suggest
+from penstock.engine.role import copy_checked
+from penstock.metrics.names import higher_is_better
+
+
+class Best:
+    """Keeps a copy of the objective's state at its best evaluation. A metric that is not finite is never the best."""
+
+    def __init__(self, monitor: str) -> None:
+        self.monitor, self._sign = monitor, 1 if higher_is_better(monitor) else -1
+        self.value, self.step, self.epoch, self.waited = math.nan, 0, 0.0, 0
+        self._tensors: dict[str, Tensor] = {}
+
+    def observe(self, metrics: Mapping[str, float], objective: nn.Module, step: int, epoch: float) -> bool:
+        """Take note of an evaluation; True where it is the best so far.
+
+        Raises RecipeError where the metric is not among those evaluated.
+        """
+        if self.monitor not in metrics:
+            raise RecipeError("monitor", f"{self.monitor!r} is not evaluated here", suggest(self.monitor, metrics))
+        value = metrics[self.monitor]
+        if not math.isfinite(value) or (self._tensors and (value - self.value) * self._sign <= 0):
+            self.waited += 1
+            return False
+        self.value, self.step, self.epoch, self.waited = value, step, epoch, 0
+        self._tensors = {name: tensor.clone() for name, tensor in objective.state_dict().items()}
+        return True
+
+    def restore(self, objective: nn.Module) -> None:
+        """Give the objective its best weights; without any evaluation it keeps those it has."""
+        for name, tensor in objective.state_dict().items() if self._tensors else ():
+            copy_checked(tensor, self._tensors, name, "best weights")
+
+    def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        """Tensors and JSON values."""
+        value = self.value if math.isfinite(self.value) else None
+        return self._tensors, {"value": value, "step": self.step, "epoch": self.epoch, "waited": self.waited}
+
+    def load_state(self, tensors: Mapping[str, Tensor], values: Mapping[str, Any]) -> None:
+        """Put back what `state` gave."""
+        self._tensors = dict(tensors)
+        self.value = math.nan if values["value"] is None else values["value"]
+        self.step, self.epoch, self.waited = values["step"], values["epoch"], values["waited"]

@@ -1,0 +1,24 @@
+"""Where to compute."""
+
+from __future__ import annotations
+
+import torch
+
+from penstock.core.errors import RecipeError
+
+
+def pick_device(name: str) -> torch.device:
+    """The device by name; `auto` is the first accelerator, else the processor.
+
+    Raises RecipeError for a device that does not exist or is not there.
+    """
+    if name == "auto":
+        found = torch.accelerator.current_accelerator(check_available=True)
+        return found if found is not None else torch.device("cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        reason = str(error).splitlines()[0]
+        raise RecipeError("device", f"{name!r} cannot be used ({reason})", "give auto, cpu, cuda or mps") from None
+    return device

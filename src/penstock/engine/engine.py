@@ -1,0 +1,215 @@
+"""The one loop."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from penstock.core.batch import Batch
+from penstock.core.errors import CheckpointError, DataError, Interrupted, WorkerError
+from penstock.core.objective import Evaluation, Objective, Source
+from penstock.core.random import forked, random_state, restore_random_state
+from penstock.engine.average import Average
+from penstock.engine.best import Best
+from penstock.engine.checkpoint import Checkpoints
+from penstock.engine.clock import Clock
+from penstock.engine.device import pick_device
+from penstock.engine.plan import Plan
+from penstock.engine.role import copy_checked
+from penstock.engine.stepper import Stepper
+from penstock.engine.tuning import lay_out
+from penstock.engine.watcher import Row, Watcher
+from penstock.optim.optimizer import Optimizer
+
+
+class Engine:
+    """Trains an objective on a source, as planned.
+
+    `optimizers` has one optimizer a role. `validation` is iterated from its beginning at each evaluation. With
+    `checkpoints`, what was reached is saved and can be resumed bit for bit.
+    """
+
+    def __init__(
+        self,
+        objective: Objective,
+        source: Source,
+        plan: Plan,
+        optimizers: Mapping[str, Optimizer],
+        *,
+        validation: Iterable[Batch] | None = None,
+        checkpoints: Checkpoints | None = None,
+        watchers: Sequence[Watcher] = (),
+    ) -> None:
+        self.device = pick_device(plan.device)
+        self.objective = objective.to(self.device).eval()
+        lay_out(objective)
+        self.source, self.plan, self.validation = source, plan, validation
+        self.checkpoints, self.watchers = checkpoints, watchers
+        self.clock = Clock(plan, source.epoch_steps)
+        self.stepper = Stepper(objective, plan, optimizers, self.device)
+        self.average = Average(objective, list(self.stepper.roles.values()), plan.ema) if plan.ema else None
+        self.best = Best(plan.monitor)
+        self.rows = 0
+        self._evaluate_steps = max(round(plan.evaluate_every * self.clock.epoch_steps), 1)
+        self._evaluated_at, self._saved_at, self._saved_seconds = 0, -1, 0.0
+        self._signal, self._final = 0, False
+
+    def run(self) -> str:
+        """Train to the end of the plan and give the objective its final weights; returns why training ended.
+
+        Raises NumericError, before the update, where a loss or gradient is not finite; Interrupted after `stop`; and
+        whatever the source raises. In the last two cases a checkpoint is saved first.
+        """
+        self.clock.start(self.clock.step, self._saved_seconds)
+        self._tell(lambda watcher: watcher.started(self))
+        try:
+            self.stepper.train()
+            while True:
+                if self._evaluation_is_due():
+                    self._measured("validation", self._validate())
+                if self.clock.seconds - self._saved_seconds >= self.plan.checkpoint_every:
+                    self.save()
+                if outcome := self._over():
+                    break
+                batch = next(self.source).to(self.device)
+                self.stepper.step(batch, self.clock.step + 1, self.clock.progress)
+                self.clock.step += 1
+                self.objective.stepped()
+                if self.average:
+                    self.average.update(self.clock.step)
+                if self.clock.step % self.plan.log_every == 0:
+                    self._measured("train", self.stepper.health.summary() | {"rate": self.stepper.rate})
+            self.save()
+        except _Stop:
+            self.save()
+            raise Interrupted(
+                self._signal, f"step {self.clock.step}", "stopped by a signal", "go on with: penstock resume"
+            ) from None
+        except (DataError, WorkerError):
+            self.save()
+            raise
+        finally:
+            self.objective.eval()
+            self._tell(lambda watcher: watcher.finished(self))
+        self._take_final_weights()
+        return outcome
+
+    def stop(self, signal: int) -> None:
+        """Ask the loop to save and leave at the next step. Safe in a signal handler."""
+        self._signal = signal
+
+    def evaluate(self, batches: Iterable[Batch]) -> Evaluation:
+        """Evaluate with the averaged weights, in the plan's precision, on random numbers of its own."""
+        self.objective.eval()
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(forked())
+            stack.enter_context(torch.no_grad())
+            if self.average and not self._final:
+                stack.enter_context(self.average.in_place())
+            if self.plan.precision == "bf16":
+                stack.enter_context(torch.autocast(self.device.type, torch.bfloat16))
+            return self.objective.evaluate(self._interruptible(batches))
+
+    def save(self) -> None:
+        """Write a checkpoint, unless there is one of this step."""
+        self._saved_seconds = self.clock.seconds
+        if self.checkpoints is None or self._saved_at == self.clock.step:
+            return
+        path = self.checkpoints.save(self.clock.step, *self.state())
+        self._saved_at = self.clock.step
+        self._tell(lambda watcher: watcher.saved(path))
+
+    def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        """Everything that decides how training goes on: named tensors and JSON values."""
+        random_tensors, random_values = random_state()
+        best_tensors, best_values = self.best.state()
+        groups, stepper_values = self.stepper.state()
+        groups |= {"objective": self.objective.state_dict(), "random": random_tensors, "best": best_tensors}
+        groups |= {"average": self.average.tensors()} if self.average else {}
+        return {f"{group}/{key}": tensor for group, tensors in groups.items() for key, tensor in tensors.items()}, {
+            "step": self.clock.step,
+            "seconds": self.clock.seconds,
+            "evaluated_at": self._evaluated_at,
+            "rows": self.rows,
+            "stepper": stepper_values,
+            "best": best_values,
+            "random": random_values,
+            "source": self.source.state_dict(),
+        }
+
+    def load_state(self, tensors: Mapping[str, Tensor], state: Mapping[str, Any]) -> None:
+        """Go on from what `state` gave. Raises CheckpointError where it does not fit this engine."""
+        groups: dict[str, dict[str, Tensor]] = {}
+        for key, tensor in tensors.items():
+            group, _, name = key.partition("/")
+            groups.setdefault(group, {})[name] = tensor
+        try:
+            for name, tensor in self.objective.state_dict().items():
+                copy_checked(tensor, groups.get("objective", {}), name, "checkpoint")
+            self.stepper.load_state(groups, state["stepper"])
+            if self.average:
+                self.average.load_tensors(groups.get("average", {}))
+            self.best.load_state(groups.get("best", {}), state["best"])
+            self.source.load_state_dict(state["source"])
+            self._evaluated_at, self.rows = state["evaluated_at"], state["rows"]
+            self._saved_at, self._saved_seconds = state["step"], state["seconds"]
+            self.clock.start(state["step"], state["seconds"])
+            restore_random_state(groups.get("random", {}), state["random"])
+        except KeyError as error:
+            raise CheckpointError(
+                "checkpoint", f"{error} is missing", "resume with the recipe that wrote it"
+            ) from error
+
+    def _validate(self) -> dict[str, float]:
+        """Measure on the validation split, and keep the weights if they are the best so far."""
+        assert self.validation is not None
+        metrics = self.evaluate(self.validation).metrics
+        with self.average.in_place() if self.average else contextlib.nullcontext():
+            self.best.observe(metrics, self.objective, self.clock.step, self.clock.epoch)
+        self._evaluated_at = self.clock.step
+        self.stepper.train()
+        return metrics
+
+    def _evaluation_is_due(self) -> bool:
+        step = self.clock.step
+        if self.validation is None or step == self._evaluated_at:
+            return False
+        return step % self._evaluate_steps == 0 or self.clock.over() is not None
+
+    def _over(self) -> str | None:
+        """Why the loop is to be left, if it is."""
+        if self._signal:
+            raise _Stop
+        if self.plan.patience is not None and self.best.waited >= self.plan.patience:
+            return f"{self.plan.monitor} had not become better for {self.plan.patience} evaluations"
+        return self.clock.over()
+
+    def _take_final_weights(self) -> None:
+        self._final = True
+        if self.average:
+            self.average.take()
+        if self.plan.keep == "best":
+            self.best.restore(self.objective)
+
+    def _interruptible(self, batches: Iterable[Batch]) -> Iterator[Batch]:
+        for batch in batches:
+            if self._signal:
+                raise _Stop
+            yield batch.to(self.device)
+
+    def _measured(self, split: str, numbers: Mapping[str, float]) -> None:
+        row: Row = {"split": split, "step": self.clock.step, "epoch": round(self.clock.epoch, 6), **numbers}
+        self.rows += 1
+        self._tell(lambda watcher: watcher.measured(row))
+
+    def _tell(self, event: Callable[[Watcher], None]) -> None:
+        for watcher in self.watchers:
+            event(watcher)
+
+
+class _Stop(Exception):
+    """The loop's way out when a signal has asked for it."""

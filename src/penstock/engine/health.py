@@ -1,0 +1,158 @@
+"""Losses and gradients watched for numbers that are not finite, and summed up for the log."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from penstock.core.errors import NumericError
+from penstock.core.objective import Update
+from penstock.engine.role import Role
+
+REMEDY = "lower optim.lr, clip gradients with clip_norm, or look for extreme values in the data"
+
+
+class Health(ABC):
+    """Stands between gradients and updates. The sums it keeps are part of a checkpoint."""
+
+    @abstractmethod
+    def watch_loss(self, update: Update, step: int) -> None:
+        """Take note of a loss, before its backward pass."""
+
+    @abstractmethod
+    def take(self, role: Role, norm: Tensor, clip_norm: float | None, clip_value: float | None, step: int) -> None:
+        """Clip the gradient and take the update, unless the gradient, whose norm is given, is not finite."""
+
+    @abstractmethod
+    def summary(self) -> dict[str, float]:
+        """Mean losses and the last gradient norms since the last summary. Raises NumericError where a step was bad."""
+
+    @abstractmethod
+    def state_dict(self) -> dict[str, Any]:
+        """What has been summed since the last summary, as JSON values."""
+
+    @abstractmethod
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Put back what `state_dict` gave."""
+
+
+class PromptHealth(Health):
+    """Reads every number as it comes: free where the processor itself computes. A bad step ends the run at once."""
+
+    def __init__(self) -> None:
+        self._losses: dict[str, list[float]] = {}
+        self._norms: dict[str, float] = {}
+
+    def watch_loss(self, update: Update, step: int) -> None:
+        """Raises NumericError for a loss that is not finite."""
+        value = update.loss.item()
+        if not math.isfinite(value):
+            raise NumericError(f"step {step}", f"the loss of role {update.role!r} is {value}", REMEDY)
+        sums = self._losses.setdefault(update.role, [0.0, 0.0])
+        sums[0] += value * update.weight
+        sums[1] += update.weight
+
+    def take(self, role: Role, norm: Tensor, clip_norm: float | None, clip_value: float | None, step: int) -> None:
+        """Raises NumericError, naming the first bad parameter, before anything moves."""
+        value = norm.item()
+        if not math.isfinite(value):
+            raise _bad_gradient(role, step)
+        if clip_norm is not None and value > clip_norm:
+            role.flat.gradient.mul_(clip_norm / (value + 1e-6))
+        if clip_value is not None:
+            role.flat.gradient.clamp_(-clip_value, clip_value)
+        role.update()
+        self._norms[role.name] = value
+
+    def summary(self) -> dict[str, float]:
+        """Mean losses and last norms by role."""
+        found = _named({role: total / weight for role, (total, weight) in self._losses.items()}, self._norms)
+        self._losses = {}
+        return found
+
+    def state_dict(self) -> dict[str, Any]:
+        """Sums and norms."""
+        return {"losses": self._losses, "norms": self._norms}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Put back sums and norms."""
+        self._losses = {role: list(sums) for role, sums in state["losses"].items()}
+        self._norms = dict(state["norms"])
+
+
+class LatchedHealth(Health):
+    """Reads numbers only at a summary: in between the device decides by itself to skip a bad update.
+
+    From the first bad step on nothing moves, and the next summary ends the run.
+    """
+
+    def __init__(self, device: torch.device) -> None:
+        self._device = device
+        self._first_bad = torch.tensor(-1, dtype=torch.int64, device=device)
+        self._loss_is_bad = torch.tensor(False, device=device)
+        self._losses: dict[str, Tensor] = {}
+        self._weights: dict[str, float] = {}
+        self._norms: dict[str, Tensor] = {}
+
+    def watch_loss(self, update: Update, step: int) -> None:
+        """Add to the sums on the device."""
+        loss = update.loss.detach().double()
+        self._loss_is_bad = self._loss_is_bad | ~torch.isfinite(loss)
+        scaled = loss * update.weight
+        self._losses[update.role] = self._losses[update.role] + scaled if update.role in self._losses else scaled
+        self._weights[update.role] = self._weights.get(update.role, 0.0) + update.weight
+
+    def take(self, role: Role, norm: Tensor, clip_norm: float | None, clip_value: float | None, step: int) -> None:
+        """Update unless this step, or one before it, was bad."""
+        bad = self._loss_is_bad | ~torch.isfinite(norm)
+        self._first_bad = torch.where(bad & (self._first_bad < 0), step, self._first_bad)
+        self._loss_is_bad = bad
+        if clip_norm is not None:
+            role.flat.gradient.mul_((clip_norm / (norm + 1e-6)).clamp_(max=1.0))
+        if clip_value is not None:
+            role.flat.gradient.clamp_(-clip_value, clip_value)
+        role.update_unless(bad)
+        self._norms[role.name] = norm
+
+    def summary(self) -> dict[str, float]:
+        """The one place where the device is waited for."""
+        step = int(self._first_bad.item())
+        if step >= 0:
+            raise NumericError(f"step {step}", "the loss or a gradient is not finite", REMEDY)
+        means = {role: total.item() / self._weights[role] for role, total in self._losses.items()}
+        self._losses, self._weights = {}, {}
+        return _named(means, {role: float(norm.item()) for role, norm in self._norms.items()})
+
+    def state_dict(self) -> dict[str, Any]:
+        """Sums and norms, read from the device. Raises NumericError where a step was bad: no such state is saved."""
+        if int(self._first_bad.item()) >= 0:
+            self.summary()
+        losses = {role: [total.item(), self._weights[role]] for role, total in self._losses.items()}
+        return {"losses": losses, "norms": {role: float(norm.item()) for role, norm in self._norms.items()}}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Put sums and norms back on the device."""
+        self._losses = {
+            role: torch.tensor(total, dtype=torch.float64, device=self._device)
+            for role, (total, _) in state["losses"].items()
+        }
+        self._weights = {role: weight for role, (_, weight) in state["losses"].items()}
+        self._norms = {role: torch.tensor(norm, device=self._device) for role, norm in state["norms"].items()}
+
+
+def _named(losses: dict[str, float], norms: dict[str, float]) -> dict[str, float]:
+    """`loss` and `norm` where there is one role, `generator_loss` and so on where there are more."""
+    if len(losses) == 1 and len(norms) <= 1:
+        (loss,) = losses.values()
+        return {"loss": loss, **({"norm": next(iter(norms.values()))} if norms else {})}
+    return {f"{role}_loss": loss for role, loss in losses.items()} | {f"{r}_norm": norm for r, norm in norms.items()}
+
+
+def _bad_gradient(role: Role, step: int) -> NumericError:
+    name = role.first_bad_parameter()
+    found = f"the gradient of {name!r} is not finite" if name else "the norm of the gradient is beyond float32"
+    return NumericError(f"step {step}", f"{found} (role {role.name!r})", REMEDY)

@@ -1,0 +1,47 @@
+"""How long and how carefully to train: the same settings for every family."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Settings(BaseModel):
+    """A typed, frozen, validated group of settings; an unknown name is refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, protected_namespaces=())
+
+
+class Plan(Settings):
+    """The engine's settings. Training ends at whichever of `epochs`, `steps` and `minutes` is reached first."""
+
+    epochs: Annotated[float | None, Field(gt=0, description="how often to go through the training examples")] = None
+    steps: Annotated[int | None, Field(ge=1, description="how many batches to train on")] = None
+    minutes: Annotated[float | None, Field(gt=0, description="time budget; schedules anneal within it")] = None
+    accumulate: Annotated[int, Field(ge=1, description="split each batch into this many parts, to save memory")] = 1
+    precision: Annotated[
+        Literal["float32", "bf16"],
+        Field(description="bf16 computes layers in bfloat16 (weights stay float32): faster where the processor has it"),
+    ] = "float32"
+    clip_norm: Annotated[float | None, Field(gt=0, description="scale gradients down to this norm")] = None
+    clip_value: Annotated[float | None, Field(gt=0, description="clamp each gradient entry to +- this value")] = None
+    ema: Annotated[
+        float | None, Field(gt=0, lt=1, description="evaluate and keep a moving average of the weights, e.g. 0.999")
+    ] = None
+    evaluate_every: Annotated[float, Field(gt=0, description="epochs between evaluations on the validation split")] = 1
+    monitor: Annotated[str, Field(description="the validation metric that chooses the best weights")] = "loss"
+    patience: Annotated[
+        int | None, Field(ge=1, description="stop after this many evaluations without a better monitored metric")
+    ] = None
+    keep: Annotated[
+        Literal["best", "last"], Field(description="which weights to end with: the best on validation, or the last")
+    ] = "best"
+    log_every: Annotated[int, Field(ge=1, description="steps between two rows of training loss")] = 20
+    checkpoint_every: Annotated[
+        float, Field(ge=0, description="seconds between checkpoints, at least; one is always written at the end")
+    ] = 30
+    device: Annotated[str, Field(description="auto, cpu, cuda, cuda:1, mps")] = "auto"
+    threads: Annotated[int | None, Field(ge=1, description="processor threads; all cores when not given")] = None
+    fused: Annotated[bool, Field(description="use torch's fused optimizer kernels where there is one")] = True
+    seed: Annotated[int, Field(ge=0, description="all randomness follows from it")] = 0

@@ -1,0 +1,92 @@
+"""A role at work: its flat parameters, its optimizer's state, and one update of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+from penstock.core.errors import CheckpointError
+from penstock.engine.flat import Flat
+from penstock.engine.tuning import update_rule
+from penstock.optim.optimizer import Optimizer
+
+
+class Role:
+    """What the engine keeps for one named set of parameters."""
+
+    def __init__(
+        self, name: str, members: nn.Module | list[nn.Parameter], optimizer: Optimizer, *, fused: bool
+    ) -> None:
+        self.name, self.optimizer = name, optimizer
+        self.module = members if isinstance(members, nn.Module) else None
+        named: Mapping[str, nn.Parameter] = (
+            dict(members.named_parameters())
+            if isinstance(members, nn.Module)
+            else {str(i): p for i, p in enumerate(members)}
+        )
+        self.flat = Flat(name, named)
+        self.state = {key: torch.zeros_like(self.flat.parameter) for key in optimizer.state_names}
+        self.updates = 0
+        self.rate = optimizer.lr
+        self._segments = [
+            (self.flat.parameter[part], self.flat.gradient[part], {k: v[part] for k, v in self.state.items()}, decay)
+            for part, decay in self.flat.segments(optimizer.weight_decay)
+        ]
+        self._update = update_rule(optimizer, fused=fused, device=self.flat.parameter.device)
+
+    def set_rate(self, progress: float) -> None:
+        """The learning rate at this progress of the training."""
+        self.rate = self.optimizer.lr * self.optimizer.schedule(progress)
+
+    def update(self) -> None:
+        """One optimizer step along the gradient."""
+        self.updates += 1
+        for parameter, gradient, state, decay in self._segments:
+            self._update(parameter, gradient, state, step=self.updates, lr=self.rate, decay=decay)
+
+    def update_unless(self, skip: Tensor) -> None:
+        """As `update`, but nothing moves where `skip`, a boolean scalar on the device, is true."""
+        kept = [self.flat.parameter, *self.state.values()]
+        before = [value.clone() for value in kept]
+        self.update()
+        for value, old in zip(kept, before, strict=True):
+            value.copy_(torch.where(skip, old, value))
+
+    def first_bad_parameter(self) -> str | None:
+        """The name of the first parameter whose gradient is not finite."""
+        for name, gradient in self.flat.views(self.flat.gradient).items():
+            if not bool(torch.isfinite(gradient).all()):
+                return name
+        return None
+
+    def tensors(self) -> dict[str, Tensor]:
+        """The optimizer's state by parameter name."""
+        return {
+            f"{key}.{name}": view for key, flat in self.state.items() for name, view in self.flat.views(flat).items()
+        }
+
+    def load_tensors(self, saved: Mapping[str, Tensor]) -> None:
+        """Put back what `tensors` gave. Raises CheckpointError where a name or a shape differs."""
+        for key, view in self.tensors().items():
+            copy_checked(view, saved, key, f"optimizer of role {self.name!r}")
+
+
+def copy_checked(target: Tensor, saved: Mapping[str, Tensor], key: str, where: str) -> None:
+    """Copy `saved[key]` into `target`. Raises CheckpointError where it is missing or of another shape or type."""
+    value = saved.get(key)
+    if value is None:
+        raise CheckpointError(where, f"{key!r} is missing", "resume with the recipe that wrote it")
+    if value.shape != target.shape or value.dtype != target.dtype:
+        raise CheckpointError(
+            where,
+            f"{key!r} is {_form(value)} in the file, {_form(target)} in the model",
+            "resume with the recipe that wrote it",
+        )
+    with torch.no_grad():
+        target.copy_(value)
+
+
+def _form(value: Tensor) -> str:
+    return f"{tuple(value.shape)} {str(value.dtype).removeprefix('torch.')}"

@@ -1,0 +1,28 @@
+"""Those who look on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from penstock.engine.engine import Engine
+
+Row = dict[str, Any]
+"""One line of the metrics: split, step, epoch and numbers by name. It holds no times, so that a resumed run's equal."""
+
+
+class Watcher:
+    """Sees what the engine does and never changes it. A subclass overrides what it cares for."""
+
+    def started(self, engine: Engine) -> None:
+        """Training begins, or goes on after `engine.clock.step` steps."""
+
+    def measured(self, row: Row) -> None:
+        """A row of training loss, or of an evaluation, is there."""
+
+    def saved(self, path: Path) -> None:
+        """A checkpoint is on the disk."""
+
+    def finished(self, engine: Engine) -> None:
+        """The loop has been left, whatever the reason."""
