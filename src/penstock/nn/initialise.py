@@ -15,7 +15,8 @@ def activation_gain(activation: Callable[[], nn.Module]) -> float:
     """1 / sqrt(E[f(z)^2]) for z of the unit normal: weights times this keep the size of a signal that went through f.
 
     The argument of He et al. 2015, "Delving deep into rectifiers", equations (5) to (10), for any elementwise f:
-    sqrt(2) for ReLU, as there, 1.59 for tanh, 1 for the identity. Raises RecipeError where f lets nothing through.
+    sqrt(2) for ReLU, as there, 1.59 for tanh, 1 for the identity. It holds for a signal of any size where f scales with
+    its input, as ReLU does, and near size 1 elsewhere. Raises RecipeError where f lets nothing through.
     """
     grid = torch.linspace(-8.0, 8.0, 4001)  # symmetric and fine: the sum is the integral to float32 accuracy
     with torch.no_grad():
