@@ -1,0 +1,243 @@
+"""What a run folder tells: its JSON files as typed records, checked while they are read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from penstock.core.errors import CheckpointError
+from penstock.core.files import finite, read_json
+from penstock.run.report.rows import Row, read_rows
+
+Metrics = dict[str, float | None]
+
+
+class Record(BaseModel):
+    """A JSON object of ours; keys that are not named here are somebody else's."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True, coerce_numbers_to_str=True)
+
+
+class ColumnRecord(Record):
+    """One column of a table."""
+
+    name: str
+    kind: str = ""
+    missing: int | None = None
+    distinct: int | None = None
+    detail: Any = None
+
+
+class ImageRecord(Record):
+    """The size that pictures are brought to."""
+
+    height: int
+    width: int
+    channels: int
+    detail: Any = None
+
+
+class ClassCount(Record):
+    """How many examples of a class each split has."""
+
+    name: str
+    train: int = 0
+    validation: int = 0
+    test: int = 0
+
+
+class DataRecord(Record):
+    """data.json."""
+
+    name: str = ""
+    origin: str = ""
+    kind: str = ""
+    examples: int | None = None
+    columns: list[ColumnRecord] = Field(default_factory=list)
+    image: ImageRecord | None = None
+    target: ColumnRecord | None = None
+    classes: list[ClassCount] | None = None
+    splits: dict[str, int] = Field(default_factory=dict)
+    suspicions: list[str] = Field(default_factory=list)
+
+
+class Baseline(Record):
+    """What the trivial answer reaches."""
+
+    name: str
+    metrics: Metrics = Field(default_factory=dict)
+
+
+class PerClass(Record):
+    """Precision, recall and F1 of one class."""
+
+    name: str
+    precision: float | None = None
+    recall: float | None = None
+    f1: float | None = None
+    support: int | None = None
+
+
+class ReliabilityBin(Record):
+    """Predictions of similar confidence: their mean confidence and the share of them that is right."""
+
+    confidence: float | None
+    accuracy: float | None
+    count: int
+
+
+class Reliability(Record):
+    """How far confidence can be believed; `error` is the expected calibration error."""
+
+    bins: list[ReliabilityBin] = Field(default_factory=list)
+    error: float | None = None
+
+
+class Classification(Record):
+    """Records of a classifier's test; rows of the confusion matrix are the truth."""
+
+    classes: list[str] = Field(default_factory=list)
+    confusion: list[list[int]] = Field(default_factory=list)
+    per_class: list[PerClass] = Field(default_factory=list)
+    reliability: Reliability | None = None
+
+    @model_validator(mode="after")
+    def _square(self) -> Classification:
+        size = len(self.classes)
+        if self.confusion and (len(self.confusion) != size or any(len(row) != size for row in self.confusion)):
+            raise ValueError(f"the confusion matrix is not {size} x {size}, as many as the classes")
+        return self
+
+
+class Histogram(Record):
+    """Counts between edges, one edge more than counts."""
+
+    edges: list[float] = Field(default_factory=list)
+    counts: list[int] = Field(default_factory=list)
+
+    @model_validator(mode="after")
+    def _fits(self) -> Histogram:
+        if self.counts and len(self.edges) != len(self.counts) + 1:
+            raise ValueError(f"{len(self.counts)} counts need {len(self.counts) + 1} edges, not {len(self.edges)}")
+        return self
+
+
+class Regression(Record):
+    """Records of a regressor's test; a point is (target, prediction)."""
+
+    points: list[tuple[float | None, float | None]] = Field(default_factory=list)
+    residuals: Histogram | None = None
+
+
+class Mistake(Record):
+    """One example that the model got wrong."""
+
+    truth: Any = None
+    predicted: Any = None
+    confidence: float | None = None
+    residual: float | None = None
+    place: str | None = None
+    picture: str | None = None
+    row: dict[str, Any] | None = None
+
+
+class EvaluationRecord(Record):
+    """evaluation.json."""
+
+    split: str = "test"
+    examples: int | None = None
+    metrics: Metrics = Field(default_factory=dict)
+    baseline: Baseline | None = None
+    classification: Classification | None = None
+    regression: Regression | None = None
+    mistakes: list[Mistake] = Field(default_factory=list)
+
+
+class Best(Record):
+    """The evaluation whose weights were kept."""
+
+    metric: str
+    value: float | None = None
+    step: float | None = None
+    epoch: float | None = None
+
+
+class Summary(Record):
+    """summary.json."""
+
+    name: str | None = None
+    status: str | None = None
+    steps: int | None = None
+    epochs: float | None = None
+    seconds: float | None = None
+    examples_per_second: float | None = None
+    stopped: str | None = None
+    best: Best | None = None
+    model: str | None = None
+    parameters: int | None = None
+    precision: str | None = None
+    device: str | None = None
+    threads: int | None = None
+    seed: int | None = None
+    command: str | None = None
+    versions: dict[str, Any] = Field(default_factory=dict)
+    machine: Any = None
+    date: str | None = None
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """All that the page is made of. `rows` are the finite numbers of metrics.jsonl, by split."""
+
+    name: str
+    task: Literal["classify", "regress"]
+    recipe: dict[str, Any]
+    rows: dict[str, list[Row]]
+    data: DataRecord | None
+    evaluation: EvaluationRecord | None
+    summary: Summary | None
+
+    @property
+    def noun(self) -> str:
+        """What one example is called."""
+        return "images" if self.data is not None and self.data.kind == "image" else "examples"
+
+
+class _Recipe(Record):
+    task: Literal["classify", "regress"]
+
+
+R = TypeVar("R", bound=Record)
+
+
+def read_run(folder: Path) -> RunRecord:
+    """Read a run folder. Only recipe.json must be there. Raises CheckpointError where a file is damaged."""
+    flags = read_json(folder / "recipe.json")
+    task = _checked(_Recipe, folder / "recipe.json", flags).task
+    summary = _optional(Summary, folder / "summary.json")
+    return RunRecord(
+        name=(summary.name if summary else None) or folder.resolve().name,
+        task=task,
+        recipe={key: value for key, value in flags.items() if key != "task"},
+        rows=read_rows(folder / "metrics.jsonl"),
+        data=_optional(DataRecord, folder / "data.json"),
+        evaluation=_optional(EvaluationRecord, folder / "evaluation.json"),
+        summary=summary,
+    )
+
+
+def _optional(kind: type[R], path: Path) -> R | None:
+    return _checked(kind, path, read_json(path)) if path.exists() else None
+
+
+def _checked(kind: type[R], path: Path, content: Any) -> R:
+    try:
+        return kind.model_validate(finite(content))
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        field = ".".join(str(part) for part in first["loc"])
+        problem = f"does not have the expected form ({field + ': ' if field else ''}{first['msg']})"
+        raise CheckpointError(path, problem, "restore it, or train again") from error
