@@ -47,7 +47,7 @@ def confusion(run: RunRecord) -> Section | None:
             Column("True class"),
             Column("Predicted as"),
             Column("Times", True),
-            Column("Share of the class", True),
+            Column("Share", True),
         ]
         rows = [
             [found.classes[truth], found.classes[predicted], count(times), percent(times / int(counts[truth].sum()))]
@@ -134,7 +134,7 @@ def _classification(run: RunRecord) -> Classification | None:
 def _matrix(names: list[str], counts: Counts, kept: list[int]) -> Html:
     """A table rather than a picture: the names are the browser's to draw, and a screen reader can walk through it."""
     totals = np.maximum(counts.sum(1), 1)
-    corner = element("td", "true ↓  predicted →", class_="corner")
+    corner = element("td", "true ↓\npredicted →", class_="corner")
     head = element("tr", corner, *(element("th", element("span", names[predicted]), scope="col") for predicted in kept))
     rows = []
     for truth in kept:

@@ -72,7 +72,7 @@ def fit(prefix: str, label: str, points: Array, name: str) -> Html:
         low, high = low - margin, high + margin
         axes.plot([low, high], [low, high], color=MUTED, linewidth=1, dashes=(4, 3))
         size = 4.5 if len(points) <= 300 else 3.2
-        axes.plot(points[:, 0], points[:, 1], "o", color=FIRST, markersize=size, markeredgewidth=0, alpha=0.45)
+        axes.plot(points[:, 0], points[:, 1], "o", color=FIRST, markersize=size, markeredgewidth=0, alpha=0.55)
         axes.set_xlim(low, high)
         axes.set_ylim(low, high)
         axes.set_aspect("equal")
