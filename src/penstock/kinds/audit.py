@@ -152,7 +152,7 @@ def _shared(
         )
         findings.append(
             f"{_count(len(both), what)} of {other} also stand{'s' * (len(both) == 1)} in {one}, with {targets} "
-            f"({place(places, int(both[0]))} and {place(places, twin)}): the score on {other} will be too good"
+            f"({place(places, int(both[0]))} and {place(places, twin)}): that flatters the score on {other}"
         )
     return findings
 

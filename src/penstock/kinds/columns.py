@@ -186,4 +186,5 @@ def _exceptions(series: pd.Series[Any], bad: np.ndarray, wanted: str) -> str:
 
 
 def _short(value: float) -> str:
-    return f"{value:.0f}" if value == int(value) and abs(value) < 1e12 else f"{value:.4g}"
+    whole = value == int(value) or abs(value) >= 1e4
+    return f"{value:.0f}" if whole and abs(value) < 1e12 else f"{value:.4g}"
