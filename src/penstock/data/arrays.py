@@ -10,6 +10,7 @@ import warnings
 import zipfile
 import zlib
 from pathlib import Path
+from tokenize import TokenError
 from typing import IO, Protocol
 
 import numpy as np
@@ -20,7 +21,8 @@ from penstock.data.paths import existing_file
 _IDX = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 _RATIO = 1032  # deflate cannot pack tighter
 _CHUNK = 1 << 20
-_DAMAGE = (OSError, EOFError, ValueError, KeyError, SyntaxError, RuntimeError, struct.error, zlib.error)
+# What NumPy and zipfile raise on damaged files; a header is read as a Python literal, hence the last two
+_DAMAGE = (OSError, EOFError, ValueError, KeyError, RuntimeError, struct.error, zlib.error, SyntaxError, TokenError)
 _AGAIN = "download or export the file again"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import os
 import urllib.error
@@ -59,7 +60,8 @@ def fetch(remote: RemoteFile, folder: Path, progress: Progress) -> None:
         remedy = "make room, or name another folder in the variable PENSTOCK_CACHE"
         raise ResourceError(folder, f"cannot be written ({error.strerror or error})", remedy) from None
     finally:
-        part.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            part.unlink(missing_ok=True)
 
 
 def _receive(remote: RemoteFile, folder: Path, part: Path, progress: Progress) -> None:

@@ -13,9 +13,9 @@ import numpy as np
 import pandas as pd
 
 from penstock.core.errors import DataError, RecipeError
+from penstock.data.encoding import read_text
 from penstock.data.paths import existing_file
 from penstock.data.records import read_json_lines, read_parquet
-from penstock.data.text import read_text
 
 MISSING = ("", "?", "NA", "#N/A", "n/a", "nan", "null", "none")
 """Cells that mean "no value": those written in small letters match in any case, the others as they stand."""

@@ -54,8 +54,8 @@ def _known(encoding: str) -> str:
     """The normal name of a text encoding."""
     try:
         name = codecs.lookup(encoding).name
-        b"".decode(name)  # refuses the codecs that are not text, such as hex
-    except LookupError:
+        b"text".decode(name, "ignore")  # refuses the codecs that are not text, such as hex
+    except (LookupError, UnicodeError):
         remedy = "use a name such as utf-8, utf-16, gbk or latin-1"
         raise RecipeError("--encoding", f"{encoding!r} is not a text encoding", remedy) from None
     return "utf-8" if name == "utf-8-sig" else name
