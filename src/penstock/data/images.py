@@ -63,6 +63,14 @@ def list_images(folder: Path) -> ImageListing:
     return ImageListing(files, labels, None, root, empty)
 
 
+def find_files(folder: Path) -> list[Path]:
+    """Every picture in a folder and below, in natural order. Raises DataError where there is none."""
+    found = _pictures_below(existing_folder(folder), set())
+    if not found:
+        raise DataError(folder, "no picture in it or below", f"pictures are files named {', '.join(SUFFIXES)}")
+    return found
+
+
 def measure(files: Sequence[Path], skip_bad: int = 0) -> tuple[Sizes, list[tuple[Path, str]]]:
     """Sizes from the headers of all pictures, and those that are bad with the reason.
 

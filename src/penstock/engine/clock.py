@@ -45,8 +45,8 @@ class Clock:
 
     @property
     def progress(self) -> float:
-        """From 0 to 1: by steps, or by time where the time budget runs out first."""
-        by_steps = self.step / self.total if self.total else 0.0
+        """Of the middle of the step to come, between 0 and 1: by steps, or by time where that runs out first."""
+        by_steps = (self.step + 0.5) / self.total if self.total else 0.0
         return by_steps if self.budget == math.inf else min(max(by_steps, self.seconds / self.budget), 1.0)
 
     def over(self) -> str | None:

@@ -53,7 +53,7 @@ class Engine:
         self.stepper = Stepper(objective, plan, optimizers, self.device)
         self.average = Average(objective, list(self.stepper.roles.values()), plan.ema) if plan.ema else None
         self.best = Best(plan.monitor)
-        self.rows = 0
+        self.rows, self.seconds = 0, 0.0
         self._evaluate_steps = max(round(plan.evaluate_every * self.clock.epoch_steps), 1)
         self._evaluated_at, self._saved_at, self._saved_seconds = 0, -1, 0.0
         self._signal, self._final = 0, False
@@ -93,6 +93,7 @@ class Engine:
             self.save()
             raise
         finally:
+            self.seconds = self.clock.seconds
             self.objective.eval()
             self._tell(lambda watcher: watcher.finished(self))
         self._take_final_weights()

@@ -59,10 +59,14 @@ def audit(
     return findings + _outliers(target, answers.astype(np.float64), train)
 
 
-def audit_images(digests: Sequence[bytes | str], labels: pd.Series[Any], splits: Mapping[str, Rows]) -> list[str]:
-    """Findings on labelled pictures: the same picture in two splits or under two labels, and lopsided classes.
-
-    `digests` (N,) stand for the pictures' contents; the index of `labels` (N,) names their files.
+def audit_images(
+    digests: Sequence[bytes | str],
+    labels: pd.Series[Any],
+    task: Literal["classify", "regress"],
+    splits: Mapping[str, Rows],
+) -> list[str]:
+    """Findings on labelled pictures: the same picture in two splits or under two labels, and, to classify, lopsided
+    classes. `digests` (N,) stand for the pictures' contents; the index of `labels` (N,) names their files.
     """
     keys = pd.factorize(np.array(list(digests), dtype=object))[0]
     words = texts(labels)
@@ -78,7 +82,7 @@ def audit_images(digests: Sequence[bytes | str], labels: pd.Series[Any], splits:
             f"({place(labels, other)} is {shown(words[other])}, {place(labels, row)} is {shown(words[row])}): "
             "keep the right one"
         )
-    return findings + _imbalance(words[splits["train"]], "pictures")
+    return findings + (_imbalance(words[splits["train"]], "pictures") if task == "classify" else [])
 
 
 def _values(series: pd.Series[Any], kind: str) -> NDArray[Any]:

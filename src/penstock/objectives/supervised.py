@@ -81,10 +81,10 @@ class Classification(Supervised):
 
 
 class Regression(Supervised):
-    """A number for each example; `model` gives (B, 1) or (B,), "target" is (B,) in the target's own unit.
+    """A number for each example; `model` gives (B, 1) or (B,), "target" is (B,), standardised.
 
-    The model works on the standardised target: `centre` and `scale` are the mean and deviation of the training targets.
-    `criterion` compares predictions and targets, both standardised: mean squared error unless another is given.
+    Evaluations and predictions are in the target's own unit: `centre` and `scale` are the mean and the deviation by
+    which it was standardised. `criterion` compares outputs and targets: mean squared error unless another is given.
     """
 
     def __init__(
@@ -102,23 +102,22 @@ class Regression(Supervised):
     def loss(self, batch: Batch) -> Update:
         """The criterion on standardised values."""
         target = batch["target"]
-        output = self(batch).reshape(target.shape)
-        return Update(self.criterion(output, (target - self.centre) / self.scale), weight=len(target))
+        return Update(self.criterion(self(batch).reshape(target.shape), target), weight=len(target))
 
     def evaluate(self, source: Iterable[Batch]) -> Evaluation:
-        """Loss as in training, RMSE, MAE and R2 in the target's unit; records: prediction (N,), target (N,)."""
+        """Loss as in training; RMSE, MAE and R2 in the target's unit; records: prediction (N,), target (N,)."""
         output, target = self.collect(source)
-        output = output.reshape(target.shape)
-        prediction = output.double() * self.scale + self.centre
+        output, target = output.reshape(target.shape).double(), target.double()
+        prediction, truth = (value * self.scale + self.centre for value in (output, target))
         metrics = {
-            "loss": float(self.criterion(output.double(), (target.double() - self.centre) / self.scale)),
-            "rmse": rmse(prediction, target),
-            "mae": mae(prediction, target),
-            "r2": r2(prediction, target),
+            "loss": float(self.criterion(output, target)),
+            "rmse": rmse(prediction, truth),
+            "mae": mae(prediction, truth),
+            "r2": r2(prediction, truth),
         }
-        return Evaluation(metrics, {"prediction": prediction, "target": target})
+        return Evaluation(metrics, {"prediction": prediction, "target": truth})
 
     def predict(self, batch: Batch) -> Tensor:
         """Predictions (B,) in the target's unit."""
-        output: Tensor = self(batch).float().reshape(batch.size)
+        output: Tensor = self(batch).double().reshape(batch.size)
         return output * self.scale + self.centre

@@ -1,0 +1,60 @@
+"""`penstock data`"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from penstock.cli.verb import Verb
+
+
+class Data(Verb):
+    """Which sets."""
+
+    usage = "penstock data [list | describe NAME | download NAME]"
+    summary = (
+        "The data sets that have a name. They are looked for in the folder that PENSTOCK_DATA names, then in the "
+        "cache, and else downloaded from their public home, with a checksum."
+    )
+    examples = ("penstock data", "penstock data describe adult", "penstock data download fashion-mnist")
+    positional = ("what", "name")
+
+    what: Annotated[Literal["list", "describe", "download"], Field(description="what to do")] = "list"
+    name: Annotated[str | None, Field(description="the set")] = None
+
+
+def run(words: Sequence[str]) -> int:
+    """Print or download."""
+    given = Data.read(words)
+    if given is None:
+        return 0
+    from penstock.core.errors import RecipeError, suggest
+    from penstock.data.named import NAMED, describe, locate
+
+    if given.what == "list":
+        for known in NAMED.values():
+            print(f"{known.name:<20}{known.task:<10}{known.kind:<7}{known.rows:>8,}  {known.summary}")
+        return 0
+    if given.name is None:
+        raise RecipeError("data", f"which set is to be {given.what}d?", suggest("", NAMED))
+    known = describe(given.name)
+    if given.what == "download":
+        if not known.files:
+            print(f"{known.name} comes with scikit-learn: nothing to download")
+        else:
+            print(locate(known.name, _show))
+        return 0
+    print(f"{known.name}: {known.summary}\ntask      {known.task}\nkind      {known.kind}\nexamples  {known.rows:,}")
+    print(f"target    {known.target or 'class'}\nlicence   {known.licence}\nhome      {known.home}")
+    for file in known.files:
+        print(f"file      {file.url} ({file.size:,} bytes)")
+    return 0
+
+
+def _show(done: int, total: int) -> None:
+    if sys.stderr.isatty():
+        share = f"{100 * done // total:3d} %" if total else ""
+        print(f"\r{done:,} bytes {share}", end="\n" if done >= total else "", file=sys.stderr, flush=True)

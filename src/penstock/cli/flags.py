@@ -1,0 +1,153 @@
+"""Flags derived from settings: one schema for the command line, recipe files and Python.
+
+The parser only finds out which flag has which text; pydantic reads and checks the values, for flags as for files.
+"""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, Union, get_args, get_origin
+
+from pydantic.fields import FieldInfo
+
+from penstock.core.errors import RecipeError, suggest
+from penstock.engine.plan import Settings
+
+
+@dataclass(frozen=True)
+class Flag:
+    """One setting as a flag. `shape`: value, switch (no value needed), list, or group of names chosen by the user."""
+
+    path: tuple[str, ...]
+    shape: Literal["value", "switch", "list", "names"]
+    metavar: str
+    help: str
+    default: str
+
+    @property
+    def text(self) -> str:
+        """As it is written."""
+        return "--" + ".".join(self.path).replace("_", "-") + (".NAME" if self.shape == "names" else "")
+
+
+def flags_of(settings: type[Settings], above: tuple[str, ...] = ()) -> list[Flag]:
+    """All flags, groups after single settings."""
+    single, groups = [], []
+    for name, field in settings.model_fields.items():
+        inner = field.annotation
+        if isinstance(inner, type) and issubclass(inner, Settings):
+            groups += flags_of(inner, (*above, name))
+        else:
+            single.append(_flag((*above, name), field))
+    return single + groups
+
+
+def parse_flags(settings: type[Settings], words: Sequence[str], positional: Sequence[str] = ()) -> dict[str, Any]:
+    """Words of a command line as nested settings, still texts.
+
+    `positional` names the settings that words without a flag fill, in order; the last takes all that remain if it is a
+    list. Raises RecipeError for a flag that does not exist (with the nearest), and for one that lacks its value.
+    """
+    known = {flag.text: flag for flag in flags_of(settings)}
+    found: dict[str, Any] = {}
+    loose: list[str] = []
+    queue = list(words)
+    while queue:
+        word = queue.pop(0)
+        if not word.startswith("--") or word == "--":
+            loose.append(word)
+            continue
+        text, equals, value = word.partition("=")
+        text = "--" + text[2:].replace("_", "-") if not text.startswith("--columns.") else text
+        flag, path, negated = _lookup(text, known)
+        if negated or (flag.shape == "switch" and not equals and not _is_truth(queue)):
+            _put(found, path, "false" if negated else "true")
+        elif flag.shape == "list":
+            values = [value] if equals else []
+            while queue and not queue[0].startswith("--"):
+                values.append(queue.pop(0))
+            if not values:
+                raise RecipeError(text, "it needs a value", f"write {text} {flag.metavar}")
+            _put(found, path, [part for item in values for part in item.split(",") if part])
+        else:
+            if not equals and not queue:
+                raise RecipeError(text, "it needs a value", f"write {text} {flag.metavar}")
+            _put(found, path, value if equals else queue.pop(0))
+    _place(found, loose, positional, settings)
+    return found
+
+
+def _lookup(text: str, known: Mapping[str, Flag]) -> tuple[Flag, tuple[str, ...], bool]:
+    if text in known:
+        return known[text], known[text].path, False
+    if text.startswith("--no-") and (flag := known.get("--" + text[5:])) and flag.shape == "switch":
+        return flag, flag.path, True
+    for flag in known.values():
+        stem = flag.text.removesuffix("NAME")
+        if flag.shape == "names" and text.startswith(stem) and len(text) > len(stem):
+            return flag, (*flag.path, text[len(stem) :]), False
+    raise RecipeError(text, "there is no such flag", suggest(text, known))
+
+
+def _is_truth(queue: Sequence[str]) -> bool:
+    """Whether the next word is the value of a switch."""
+    return bool(queue) and queue[0].lower() in ("true", "false", "yes", "no", "on", "off")
+
+
+def _place(found: dict[str, Any], loose: list[str], positional: Sequence[str], settings: type[Settings]) -> None:
+    for name in positional:
+        if name in found or not loose:
+            continue
+        is_list = get_origin(_plain(settings.model_fields[name].annotation)) is list
+        found[name] = list(loose) if is_list else loose[0]
+        loose = [] if is_list else loose[1:]
+    if loose:
+        raise RecipeError(repr(loose[0]), "a word without a flag", "flags look like --epochs 10; see --help")
+
+
+def _put(found: dict[str, Any], path: tuple[str, ...], value: object) -> None:
+    for name in path[:-1]:
+        found = found.setdefault(name, {})
+    found[path[-1]] = value
+
+
+def _flag(path: tuple[str, ...], field: FieldInfo) -> Flag:
+    inner = _plain(field.annotation)
+    origin = get_origin(inner)
+    shape: Literal["value", "switch", "list", "names"] = "value"
+    if inner is bool:
+        shape = "switch"
+    elif origin is list:
+        shape = "list"
+    elif origin is dict:
+        shape = "names"
+    default = field.get_default(call_default_factory=True)
+    shown = "" if field.is_required() or default is None or default == [] or default == {} else _shown(default)
+    return Flag(path, shape, _metavar(inner), field.description or "", shown)
+
+
+def _plain(annotation: Any) -> Any:
+    """The type without None."""
+    if get_origin(annotation) in (Union, types.UnionType):
+        return next(part for part in get_args(annotation) if part is not type(None))
+    return annotation
+
+
+def _metavar(inner: Any) -> str:
+    if get_origin(inner) is Literal:
+        return "|".join(map(str, get_args(inner)))
+    if get_origin(inner) is list:
+        return "VALUE ..."
+    if get_origin(inner) is dict:
+        return "VALUE"
+    return {int: "INTEGER", float: "NUMBER", str: "TEXT", bool: ""}.get(inner, "VALUE")
+
+
+def _shown(default: object) -> str:
+    if isinstance(default, bool):
+        return "on" if default else "off"
+    if isinstance(default, list):
+        return " ".join(map(str, default))
+    return f"{default:g}" if isinstance(default, float) else str(default)

@@ -1,0 +1,93 @@
+"""`penstock VERB ...`: finds the verb, and turns every failure into one line and an exit code."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from types import FrameType
+
+import penstock
+from penstock.core.errors import Interrupted, PenstockError, RecipeError, suggest
+
+VERBS = {
+    "train": "train a model: penstock train classify --data digits",
+    "resume": "go on with an interrupted run, bit for bit",
+    "evaluate": "measure a trained model on its test split, or on other data",
+    "predict": "apply a trained model to raw rows, picture files or folders",
+    "runs": "list the runs, or compare some of them",
+    "report": "write a run's report page again",
+    "data": "list the named data sets, describe or download one",
+    "recipes": "list the tasks that can be trained",
+}
+"""Every verb is the module of that name in this room, with a function `run(words)`."""
+
+
+def main() -> None:
+    """The entry point of the command."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(words: Sequence[str]) -> int:
+    """Do what the words ask for; returns the exit code."""
+    debug = "--debug" in words
+    words = [word for word in words if word != "--debug"]
+    signal.signal(signal.SIGTERM, _terminated)
+    try:
+        return _dispatch(words)
+    except PenstockError as error:
+        if debug:
+            raise
+        print(f"penstock: {error}", file=sys.stderr)
+        return error.code
+    except KeyboardInterrupt:
+        print("penstock: interrupted: nothing was being trained; start again", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # the reader of our output has gone, as in `penstock runs | head -1`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception as error:
+        if debug:
+            raise
+        said = " ".join(str(error).split())[:300]
+        line = f"penstock: internal error: {type(error).__name__}: {said}; run again with --debug and report it"
+        print(line, file=sys.stderr)
+        return 1
+
+
+def _dispatch(words: Sequence[str]) -> int:
+    if not words or words[0] in ("-h", "--help", "help"):
+        print(_overview())
+        return 0
+    if words[0] in ("-V", "--version"):
+        print(f"penstock {penstock.__version__}")
+        return 0
+    verb, *rest = words
+    if verb not in VERBS:
+        raise RecipeError("penstock", f"there is no verb {verb!r}", suggest(verb, VERBS))
+    code: int = import_module(f"penstock.cli.{verb}").run(rest)
+    return code
+
+
+def _overview() -> str:
+    verbs = "\n".join(f"  {verb:<10}{summary}" for verb, summary in VERBS.items())
+    return f"""usage: penstock VERB ...
+
+{penstock.__doc__.splitlines()[0]}
+
+verbs:
+{verbs}
+
+examples:
+  penstock train classify                                   a picture classifier, on data that need no download
+  penstock train regress --data houses.csv --target price   your own table
+  penstock train classify --data photos/                    your own pictures, a folder for each class
+  penstock predict runs/classify/photos-cnn new.jpg
+
+Each verb has --help. --debug shows a traceback with an error. --version tells the version."""
+
+
+def _terminated(number: int, frame: FrameType | None) -> None:
+    raise Interrupted(number, "penstock", "terminated before training began", "start again")

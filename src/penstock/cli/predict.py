@@ -1,0 +1,75 @@
+"""`penstock predict RUN INPUT...`"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from penstock.cli.verb import Verb
+
+
+class Predict(Verb):
+    """What to predict."""
+
+    usage = "penstock predict RUN INPUT... [--format csv|json] [--output FILE]"
+    summary = (
+        "Apply a trained model to raw inputs that were in no data set: table files or rows as JSON for a model of "
+        "tables, picture files or folders for a model of pictures. The preprocessing is the model's own."
+    )
+    examples = (
+        "penstock predict runs/classify/photos-cnn new/ portrait.jpg",
+        "penstock predict runs/regress/houses-mlp tomorrow.csv --format csv --output prices.csv",
+        """penstock predict runs/classify/wine-mlp '{"alcohol": 13.2, "hue": 1.04, ...}'""",
+    )
+    positional = ("run", "inputs")
+
+    run: Annotated[str, Field(description="folder or name of the run")]
+    inputs: Annotated[list[str], Field(min_length=1, description="files, folders, or rows as JSON")]
+    format: Annotated[Literal["csv", "json"], Field(description="of the predictions")] = "csv"
+    output: Annotated[str | None, Field(description="write to this file")] = None
+    runs: Annotated[str, Field(description="the folder of all runs")] = "runs"
+
+
+def run(words: Sequence[str]) -> int:
+    """Print or write the predictions."""
+    given = Predict.read(words)
+    if given is None:
+        return 0
+    from penstock.core.files import write_text
+    from penstock.run.run import load
+
+    predictions = load(given.run, runs=given.runs).predict(given.inputs)
+    if given.format == "json":
+        text = json.dumps(predictions, indent=1, ensure_ascii=False) + "\n"
+    else:
+        text = as_csv(predictions)
+    if given.output is None:
+        print(text, end="")
+    else:
+        write_text(Path(given.output), text)
+    return 0
+
+
+def as_csv(predictions: Sequence[Mapping[str, Any]]) -> str:
+    """One line a prediction: input, prediction, and for classes the probability of each.
+
+    A text that a spreadsheet would take for a formula gets an apostrophe in front.
+    """
+    file = io.StringIO()
+    writer = csv.writer(file, lineterminator="\n")
+    classes = list(predictions[0].get("probabilities", {})) if predictions else []
+    writer.writerow(["input", "prediction", *(_inert(f"probability {name}") for name in classes)])
+    for row in predictions:
+        shares = [f"{row['probabilities'][name]:.6g}" for name in classes]
+        writer.writerow([_inert(row["input"]), _inert(row["prediction"]), *shares])
+    return file.getvalue()
+
+
+def _inert(cell: object) -> object:
+    return f"'{cell}" if isinstance(cell, str) and cell.startswith(("=", "+", "-", "@", "\t", "\r")) else cell

@@ -1,0 +1,230 @@
+"""From what a user points at, a path, a name or an object, to raw labelled data: a table, or pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from penstock.core.errors import DataError, suggest
+from penstock.data.arrays import read_idx, read_npz
+from penstock.data.images import ImageListing, list_images
+from penstock.data.named import NAMED, load
+from penstock.data.tables import MISSING, read_table
+
+TABLE_SUFFIXES = (".csv", ".tsv", ".txt", ".parquet", ".jsonl", ".ndjson", ".gz")
+ARRAY_SUFFIXES = (".npz", ".npy")
+PARTS = {"train": "train", "val": "validation", "valid": "validation", "validation": "validation", "test": "test"}
+
+
+@dataclass(frozen=True)
+class ReadOptions:
+    """How text tables are to be read."""
+
+    delimiter: str | None = None
+    encoding: str = "utf-8"
+    missing: Sequence[str] = ()
+
+    def read(self, path: Path) -> pd.DataFrame:
+        """A table, with these options."""
+        missing = [*MISSING, *self.missing]
+        return read_table(path, delimiter=self.delimiter, encoding=self.encoding, missing=missing)
+
+
+@dataclass(frozen=True)
+class TableData:
+    """Rows with named columns. `splits` says which part each row is for, where the data bring that along."""
+
+    name: str
+    origin: str
+    frame: pd.DataFrame
+    target: str | None = None
+    splits: np.ndarray | None = None
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """Pictures as pixels (N, C, H, W) uint8, or as files that are still to be decoded."""
+
+    places: list[str]
+    pixels: np.ndarray | None = None
+    files: list[Path] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+
+@dataclass(frozen=True)
+class ImageData:
+    """Pictures with a label each."""
+
+    name: str
+    origin: str
+    pictures: Pictures
+    labels: pd.Series[Any]
+    splits: np.ndarray | None = None
+    empty: Sequence[str] = ()
+
+
+def open_data(where: str, options: ReadOptions, supplied: object = None) -> TableData | ImageData:
+    """Read the data named by `where`, or the object `supplied` in its place: a DataFrame, or (inputs, targets) arrays.
+
+    Raises DataError for what does not exist or cannot be understood.
+    """
+    if supplied is not None:
+        return _from_object(where, supplied)
+    path = Path(where)
+    if where in NAMED and not path.exists():
+        return _named(where)
+    if not path.exists():
+        near = suggest(where, NAMED) if len(path.parts) == 1 and not path.suffix else "check the path"
+        raise DataError(where, "neither a file or folder that exists nor the name of a data set", near)
+    if path.is_dir():
+        return _from_folder(path, options)
+    if path.name.endswith(ARRAY_SUFFIXES):
+        return _from_arrays(path.stem, str(path), read_npz(path))
+    return TableData(path.stem, str(path), options.read(path))
+
+
+def _named(name: str) -> TableData | ImageData:
+    loaded = load(name)
+    if loaded.frame is not None:
+        return TableData(name, name, loaded.frame, loaded.target, loaded.splits)
+    assert loaded.images is not None
+    assert loaded.labels is not None
+    return _pictures(name, name, loaded.images, loaded.labels, loaded.splits)
+
+
+def _from_folder(folder: Path, options: ReadOptions) -> TableData | ImageData:
+    """A folder of tables named by split, of idx files, or of a sub-folder for each class."""
+    tables = {
+        part: path
+        for path in sorted(folder.iterdir())
+        if path.name.endswith(TABLE_SUFFIXES) and (part := PARTS.get(path.name.split(".")[0].lower()))
+    }
+    if "train" in tables:
+        frames = {part: options.read(path) for part, path in tables.items()}
+        columns = list(frames["train"].columns)
+        for part, frame in frames.items():
+            if set(frame.columns) != set(columns):
+                odd = sorted(set(frame.columns) ^ set(columns))
+                raise DataError(
+                    tables[part], f"its columns differ from {tables['train'].name}: {odd}", "make them the same"
+                )
+        splits = np.repeat(list(frames), [len(frame) for frame in frames.values()])
+        joined = pd.concat([frame[columns] for frame in frames.values()])
+        return TableData(folder.name, str(folder), joined, None, splits)
+    if any("-idx" in path.name for path in folder.iterdir()):
+        return _from_idx(folder)
+    listing = list_images(folder)
+    return _from_listing(folder.resolve().name, str(folder), listing)
+
+
+def _from_listing(name: str, origin: str, listing: ImageListing) -> ImageData:
+    places = [str(file.relative_to(listing.root)) for file in listing.files]
+    labels = pd.Series(listing.labels, index=places, name="class", dtype=object)
+    splits = None if listing.splits is None else np.array(listing.splits)
+    return ImageData(name, origin, Pictures(places, files=listing.files), labels, splits, listing.empty)
+
+
+def _from_idx(folder: Path) -> ImageData:
+    """The layout of MNIST: {train,t10k}-{images,labels}-idx{3,1}-ubyte, gzipped or not."""
+    parts: dict[str, dict[str, np.ndarray]] = {}
+    for path in sorted(folder.iterdir()):
+        words = path.name.split("-")
+        if "-idx" in path.name and words[1] in ("images", "labels"):
+            parts.setdefault({"t10k": "test"}.get(words[0], words[0]), {})[words[1]] = read_idx(path)
+    for part, arrays in parts.items():
+        if set(arrays) != {"images", "labels"} or len(arrays["images"]) != len(arrays["labels"]):
+            sizes = ", ".join(f"{len(array)} {name}" for name, array in arrays.items())
+            raise DataError(folder, f"split {part!r} has {sizes}", "give as many labels as images")
+    if "train" not in parts:
+        raise DataError(folder, f"idx files for {', '.join(parts) or 'no split'} only", "add train-images-idx3-ubyte")
+    images = np.concatenate([arrays["images"] for arrays in parts.values()])
+    labels = np.concatenate([arrays["labels"] for arrays in parts.values()])
+    splits = np.repeat(list(parts), [len(arrays["labels"]) for arrays in parts.values()]) if len(parts) > 1 else None
+    return _pictures(folder.resolve().name, str(folder), images, labels, splits)
+
+
+def _from_arrays(name: str, origin: str, arrays: Mapping[str, np.ndarray]) -> TableData | ImageData:
+    """x_train, y_train, x_test, y_test (and x_val, y_val), or x and y, as in the archives of Keras and MedMNIST."""
+    found: dict[str, tuple[np.ndarray, np.ndarray]] = {}
+    for first, second in (("x", "y"), ("images", "labels"), ("data", "target"), ("X", "Y"), ("X", "y")):
+        for part in ("", *PARTS):
+            for names in ((f"{first}_{part}", f"{second}_{part}"), (f"{part}_{first}", f"{part}_{second}")):
+                inputs, targets = (name.strip("_") for name in names)
+                if inputs in arrays and targets in arrays:
+                    found.setdefault(PARTS.get(part, ""), (arrays[inputs], arrays[targets]))
+    if not found or (len(found) > 1 and "train" not in found):
+        there = ", ".join(arrays)
+        raise DataError(
+            origin, f"no inputs and targets among its arrays ({there})", "name them x and y, or x_train, y_train, ..."
+        )
+    for x, y in found.values():
+        if len(x) != len(y):
+            raise DataError(origin, f"{len(x)} inputs but {len(y)} targets", "give one target an input")
+    splits = np.repeat(list(found), [len(x) for x, _ in found.values()]) if len(found) > 1 else None
+    x, y = (np.concatenate([pair[i] for pair in found.values()]) for i in (0, 1))
+    return _labelled(name, origin, x, y, splits)
+
+
+def _from_object(name: str, supplied: object) -> TableData | ImageData:
+    if isinstance(supplied, pd.DataFrame):
+        frame = supplied.rename(columns=str)
+        if not all(isinstance(place, str) for place in frame.index):
+            frame = frame.set_axis([f"row {i}" for i in range(len(frame))], axis=0)
+        return TableData(name, name, frame)
+    if isinstance(supplied, Mapping):
+        return _from_arrays(name, name, {str(key): np.asarray(value) for key, value in supplied.items()})
+    if isinstance(supplied, Sequence) and len(supplied) == 2:
+        return _from_arrays(name, name, {"x": np.asarray(supplied[0]), "y": np.asarray(supplied[1])})
+    raise DataError("data", f"cannot train on {type(supplied).__name__}", "give a path, a name, a DataFrame, or (x, y)")
+
+
+def _labelled(name: str, origin: str, x: np.ndarray, y: np.ndarray, splits: np.ndarray | None) -> TableData | ImageData:
+    y = y.reshape(len(y), -1)
+    if y.shape[1] != 1:
+        raise DataError(
+            origin, f"{y.shape[1]} targets an example", "give one target an example (class numbers, not one-hot)"
+        )
+    if x.ndim == 2:
+        frame = pd.DataFrame(x, columns=[f"x{i}" for i in range(x.shape[1])])
+        frame["y"] = y[:, 0]
+        return TableData(name, origin, frame.set_axis([f"row {i}" for i in range(len(frame))], axis=0), "y", splits)
+    return _pictures(name, origin, x, y[:, 0], splits)
+
+
+def _pictures(name: str, origin: str, images: np.ndarray, labels: np.ndarray, splits: np.ndarray | None) -> ImageData:
+    places = [f"{name}[{i}]" for i in range(len(images))]
+    pictures = Pictures(places, pixels=as_pixels(images, origin))
+    return ImageData(name, origin, pictures, pd.Series(labels, index=places, name="class"), splits)
+
+
+def as_pixels(images: np.ndarray, where: str) -> np.ndarray:
+    """Pictures of shape (N, H, W), (N, H, W, C) or (N, C, H, W), bytes or 0..1, to (N, C, H, W) uint8.
+
+    Raises DataError for other shapes and values.
+    """
+    if images.ndim == 3:
+        images = images[:, None]
+    if images.ndim == 4 and images.shape[1] not in (1, 3) and images.shape[3] in (1, 3):
+        images = images.transpose(0, 3, 1, 2)
+    if images.ndim != 4 or images.shape[1] not in (1, 3):
+        shape = tuple(images.shape)
+        raise DataError(
+            where, f"pictures of shape {shape}", "give (N, H, W), (N, H, W, C) or (N, C, H, W) with C = 1 or 3"
+        )
+    if images.dtype == np.uint8:
+        return np.ascontiguousarray(images)
+    low, high = (float(images.min()), float(images.max())) if images.size else (0.0, 0.0)
+    if np.issubdtype(images.dtype, np.floating) and low >= 0 and high <= 1:
+        images = np.rint(images * 255)
+    elif not (low >= 0 and high <= 255):
+        raise DataError(
+            where, f"pixels from {low:g} to {high:g}", "give bytes from 0 to 255, or brightness from 0 to 1"
+        )
+    return np.ascontiguousarray(images.astype(np.uint8))

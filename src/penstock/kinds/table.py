@@ -1,0 +1,170 @@
+"""Tables: rows with named columns of numbers, categories, truth values and dates."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+import pandas as pd
+from torch import Tensor
+
+from penstock.core.errors import DataError, RecipeError, suggest
+from penstock.data.examples import Examples, InMemory
+from penstock.data.features import TableEncoder
+from penstock.data.opening import ImageData, Pictures, ReadOptions, TableData
+from penstock.data.sources import Transform
+from penstock.kinds.audit import audit
+from penstock.kinds.columns import Column, infer_columns
+from penstock.kinds.kind import Kind, Material, Shown
+
+
+class TableKind(Kind):
+    """Numbers (B, F), and categories (B, C) where there are any."""
+
+    word = "table"
+    default_model = "mlp"
+
+    def __init__(self, encoder: TableEncoder, missing: Sequence[str]) -> None:
+        self.encoder, self.missing = encoder, list(missing)
+        self.inputs = ("numbers", "categories") if encoder.cardinalities else ("numbers",)
+
+    def sizes(self) -> dict[str, Any]:
+        """How many numbers, and how many values of each category."""
+        return {"numbers": len(self.encoder.number_names), "cardinalities": self.encoder.cardinalities}
+
+    def transform(self, *, training: bool) -> Transform | None:
+        """Nothing: rows are encoded once."""
+        return None
+
+    def read(self, given: Sequence[object]) -> tuple[list[str], Examples]:
+        """Table files, JSON objects as text, dicts, or DataFrames, one after the other."""
+        frames = [self._frame(item) for item in given]
+        frame = frames[0] if len(frames) == 1 else pd.concat(frames)
+        return [str(place) for place in frame.index], InMemory(self.encoder.encode(frame))
+
+    def _frame(self, item: object) -> pd.DataFrame:
+        if isinstance(item, pd.DataFrame):
+            return item
+        if isinstance(item, str) and item.lstrip().startswith("{"):
+            try:
+                item = json.loads(item)
+            except ValueError as error:
+                raise DataError("input", f"not valid JSON ({error})", 'write {"column": value, ...}') from None
+        if isinstance(item, Mapping):
+            return pd.DataFrame([dict(item)], index=["input"], dtype=object)
+        if isinstance(item, str | Path):
+            return ReadOptions(missing=self.missing).read(Path(item))
+        raise DataError(
+            "input", f"cannot read {type(item).__name__} as rows", "give a table file, a dict or a DataFrame"
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """The fitted columns."""
+        return {"kind": self.word, "encoder": self.encoder.to_json(), "missing": self.missing}
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> TableKind:
+        """The reverse of `to_json`."""
+        return cls(TableEncoder.from_json(value["encoder"]), value["missing"])
+
+
+class TableMaterial(Material):
+    """A table of which one column is the target."""
+
+    word: ClassVar[str] = "table"
+
+    def __init__(
+        self,
+        data: TableData,
+        target: str,
+        columns: Sequence[Column],
+        given: np.ndarray | None,
+        *,
+        scaling: Literal["standard", "quantile"],
+        missing: Sequence[str],
+    ) -> None:
+        self.name, self.origin, self.given = data.name, data.origin, given
+        self.labels = data.frame[target]
+        self.columns = list(columns)
+        self.frame = data.frame[[column.name for column in columns]]
+        self._scaling, self._missing = scaling, missing
+
+    def fit(self, rows: np.ndarray) -> TableKind:
+        """Scaling, imputation and categories, from these rows."""
+        kinds = {column.name: column.kind for column in self.columns}
+        return TableKind(TableEncoder.fit(self.frame.iloc[rows], kinds, scaling=self._scaling), self._missing)
+
+    def examples(self, kind: Kind, tensors: Mapping[str, Tensor]) -> Examples:
+        """All rows, encoded, in memory."""
+        assert isinstance(kind, TableKind)
+        return InMemory({**kind.encoder.encode(self.frame), **tensors})
+
+    def facts(self) -> dict[str, Any]:
+        """The columns."""
+        fields = ("name", "kind", "missing", "distinct", "detail")
+        return {"columns": [{field: getattr(column, field) for field in fields} for column in self.columns]}
+
+    def audit(self, task: str, splits: Mapping[str, np.ndarray]) -> list[str]:
+        """Constant columns, rows in two splits, give-aways, imbalance."""
+        return audit(self.frame, self.columns, self.labels, "classify" if task == "classify" else "regress", splits)
+
+    def show(self, row: int) -> Shown:
+        """The row's cells."""
+        cells = {str(name): None if pd.isna(value) else str(value) for name, value in self.frame.iloc[row].items()}
+        return {"place": str(self.frame.index[row]), "picture": None, "row": cells}
+
+    def fingerprint(self) -> str:
+        """Over all cells and labels."""
+        table = self.frame.assign(**{"target of the task": self.labels}).astype(str)
+        return hashlib.sha256(pd.util.hash_pandas_object(table, index=False).to_numpy().tobytes()).hexdigest()[:16]
+
+
+def table_material(
+    data: TableData,
+    *,
+    target: str | None,
+    kinds: Mapping[str, str],
+    split_column: str | None,
+    scaling: Literal["standard", "quantile"],
+    missing: Sequence[str],
+) -> TableMaterial | ImageData:
+    """Find the target, the split and the kind of every column; a table that lists picture files is pictures.
+
+    Raises DataError for a target that is not there, RecipeError for names that do not exist.
+    """
+    target = target or data.target
+    names = [str(name) for name in data.frame.columns]
+    if target is None:
+        raise RecipeError(
+            "target", f"which column of {data.name} is to be predicted?", f"give --target, {suggest('', names)}"
+        )
+    if target not in names:
+        raise DataError(data.origin, f"there is no column {target!r} to predict", suggest(target, names))
+    given = data.splits
+    if split_column is not None:
+        if split_column not in names:
+            raise RecipeError("split.column", f"there is no column {split_column!r}", suggest(split_column, names))
+        given = data.frame[split_column].astype(str).to_numpy()
+    features = data.frame.drop(columns=[name for name in (target, split_column) if name is not None])
+    columns = infer_columns(
+        features, {name: kind for name, kind in kinds.items() if name not in (target, split_column)}
+    )
+    pictures = [column for column in columns if column.kind == "image"]
+    if pictures:
+        return _listed_pictures(data, pictures[0].name, target, given)
+    return TableMaterial(data, target, columns, given, scaling=scaling, missing=missing)
+
+
+def _listed_pictures(data: TableData, column: str, target: str, given: np.ndarray | None) -> ImageData:
+    """A table with a column of file names, relative to the table's own folder."""
+    root = Path(data.origin).parent if Path(data.origin).suffix else Path(data.origin)
+    names = [str(name) for name in data.frame[column]]
+    for place, name in zip(data.frame.index, names, strict=True):
+        if Path(name).is_absolute() or ".." in Path(name).parts:
+            raise DataError(place, f"{name!r} leads out of the table's folder", "give names relative to the table")
+    labels = data.frame[target].set_axis(names, axis=0)
+    return ImageData(data.name, data.origin, Pictures(names, files=[root / name for name in names]), labels, given)

@@ -1,0 +1,48 @@
+"""Classification: which of K classes is it?"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+
+from pydantic import Field
+
+from penstock.recipes.supervised import Supervised
+
+if TYPE_CHECKING:
+    from penstock.kinds.answer import Answer
+    from penstock.kinds.kind import Material
+
+
+class Classify(Supervised):
+    """Tell classes of pictures or table rows apart."""
+
+    task: ClassVar[str] = "classify"
+    summary: ClassVar[str] = "tell classes of pictures or table rows apart"
+    example: ClassVar[str] = "penstock train classify --data fashion-mnist --model cnn --epochs 10"
+
+    data: Annotated[str, Field(description="a file, a folder, or the name of a set (see: penstock data)")] = "digits"
+    monitor: Annotated[str, Field(description="the validation metric that chooses the best weights")] = "accuracy"
+    smoothing: Annotated[float, Field(ge=0, lt=1, description="label smoothing")] = 0.0
+    class_weights: Annotated[
+        Literal["none", "balanced"], Field(description="balanced: every class counts alike, however rare")
+    ] = "none"
+
+    def objective_options(self, answer: Answer) -> dict[str, Any]:
+        """Label smoothing and class weights."""
+        from penstock.kinds.category import CategoryAnswer
+
+        assert isinstance(answer, CategoryAnswer)
+        weights = answer.class_weights() if self.class_weights == "balanced" else None
+        return {"smoothing": self.smoothing, "class_weights": weights}
+
+    def fit_answer(self, material: Material, rows: Any) -> Answer:
+        """The classes of the training rows."""
+        from penstock.kinds.category import CategoryAnswer
+
+        return CategoryAnswer.fit(material.labels, rows)
+
+    def strata(self, material: Material) -> Any:
+        """The classes."""
+        from penstock.data.features import Classes
+
+        return Classes.fit(material.labels).encode(material.labels).numpy()

@@ -1,0 +1,150 @@
+"""What a recipe is, and the one place where whatever a user wrote becomes one."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from abc import abstractmethod
+from collections.abc import Mapping
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
+
+from pydantic import Field, ValidationError
+
+from penstock.core.errors import RecipeError, suggest
+from penstock.engine.plan import Plan, Settings
+
+if TYPE_CHECKING:
+    from penstock.recipes.job import Job, Supplied
+
+TASKS = {"classify": "penstock.recipes.classify:Classify", "regress": "penstock.recipes.regress:Regress"}
+"""Every task and the type of its recipe."""
+
+
+class Recipe(Plan):
+    """A job from data to a trained model: the plan, the data, and what the task adds."""
+
+    task: ClassVar[str]
+    summary: ClassVar[str]
+    example: ClassVar[str]
+
+    data: Annotated[str, Field(description="a file, a folder, or the name of a set (see: penstock data)")]
+    name: Annotated[
+        str | None,
+        Field(
+            pattern=r"^[^/\\\x00-\x1f]*[^/\\\x00-\x1f.][^/\\\x00-\x1f]*$",
+            description="of the run; by data and model if not given",
+        ),
+    ] = None
+    runs: Annotated[str, Field(description="the folder of all runs")] = "runs"
+
+    @abstractmethod
+    def build(self, supplied: Supplied) -> Job:
+        """Read the data and make what the engine needs. Raises DataError and RecipeError; writes nothing."""
+
+    @classmethod
+    def parse(cls, given: Mapping[str, Any], where: str = "recipe") -> Self:
+        """A recipe from nested settings, as a file or flags give them.
+
+        Raises RecipeError with the field, what was given, and the allowed values or the nearest name.
+        """
+        try:
+            return cls.model_validate(dict(given))
+        except ValidationError as error:
+            raise _one_line(cls, error, where) from None
+
+    def dump(self) -> dict[str, Any]:
+        """All settings, with the task, as JSON values; `recipe_from` reads them back."""
+        return {"task": self.task} | self.model_dump(mode="json")
+
+
+def recipe_type(task: str) -> type[Recipe]:
+    """The type of a task's recipe. Raises RecipeError for a task that does not exist."""
+    if task not in TASKS:
+        raise RecipeError("task", f"there is no task {task!r}", suggest(task, TASKS))
+    module, _, name = TASKS[task].partition(":")
+    found: type[Recipe] = getattr(import_module(module), name)
+    return found
+
+
+def recipe_from(given: Mapping[str, Any], where: str = "recipe") -> Recipe:
+    """A recipe from nested settings that name their task."""
+    settings = dict(given)
+    task = settings.pop("task", None)
+    if not isinstance(task, str):
+        raise RecipeError(where, "it does not say which task it is for", f"add task = one of {', '.join(TASKS)}")
+    return recipe_type(task).parse(settings, where)
+
+
+def read_recipe_file(path: Path) -> dict[str, Any]:
+    """Settings from a TOML file, or from the recipe.json of a run. It holds values only: nothing in it can run.
+
+    Raises RecipeError for a missing file, another format, or a syntax error with its line.
+    """
+    import json
+
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+        if path.suffix == ".json":
+            found = json.loads(text)
+        elif path.suffix == ".toml":
+            found = tomllib.loads(text)
+        else:
+            raise RecipeError(
+                path, "not a recipe file by its name", "recipes are .toml files, or the recipe.json of a run"
+            )
+    except OSError as error:
+        raise RecipeError(path, f"cannot be read ({error.strerror})", "check the path") from None
+    except (ValueError, RecursionError) as error:
+        raise RecipeError(path, f"not valid {path.suffix[1:].upper()} ({error})", "mend that line") from None
+    if not isinstance(found, dict):
+        raise RecipeError(path, "not a table of settings", "write lines such as: epochs = 10")
+    return found
+
+
+def merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """Nested settings with those of `over` taking the place of those of `base`."""
+    result = dict(base)
+    for key, value in over.items():
+        below = result.get(key)
+        result[key] = merged(below, value) if isinstance(below, Mapping) and isinstance(value, Mapping) else value
+    return result
+
+
+def nested(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings with dotted names as groups within groups: {"optim.lr": 1} to {"optim": {"lr": 1}}."""
+    result: dict[str, Any] = {}
+    for name, value in settings.items():
+        group, dot, rest = name.partition(".")
+        inner = {group: nested({rest: value})} if dot else {group: value}
+        result = merged(result, inner)
+    return result
+
+
+def _one_line(recipe: type[Recipe], error: ValidationError, where: str) -> RecipeError:
+    """The first thing that pydantic found, in our words."""
+    first = error.errors()[0]
+    path = [str(part) for part in first["loc"] if not isinstance(part, int)]
+    field = ".".join(path) or "recipe"
+    if first["type"] == "extra_forbidden":
+        owner = _settings_at(recipe, path[:-1])
+        prefix = ".".join([*path[:-1], ""])
+        known = [prefix + name for name in owner.model_fields]
+        return RecipeError(where, f"there is no setting {field!r}", suggest(field, known))
+    if first["type"] == "missing":
+        return RecipeError(f"{where}: {field}", "it is required", f"give --{field.replace('_', '-')}")
+    message = re.sub(r"^(Input|Value|String) should", "it must", first["msg"])
+    message = message.replace(", unable to parse string as a number", "").replace(
+        "greater than or equal to", "at least"
+    )
+    message = message.replace("less than or equal to", "at most")
+    return RecipeError(f"{where}: {field}", f"{first['input']!r} cannot be used", message)
+
+
+def _settings_at(settings: type[Settings], path: list[str]) -> type[Settings]:
+    for name in path:
+        field = settings.model_fields.get(name)
+        if field is not None and isinstance(field.annotation, type) and issubclass(field.annotation, Settings):
+            settings = field.annotation
+    return settings

@@ -1,0 +1,43 @@
+"""Regression: how much is it?"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+
+from pydantic import Field
+
+from penstock.recipes.supervised import Supervised
+
+if TYPE_CHECKING:
+    from penstock.kinds.answer import Answer
+    from penstock.kinds.kind import Material
+
+
+class Regress(Supervised):
+    """Predict a number from pictures or table rows."""
+
+    task: ClassVar[str] = "regress"
+    summary: ClassVar[str] = "predict a number from pictures or table rows"
+    example: ClassVar[str] = "penstock train regress --data houses.csv --target price"
+
+    data: Annotated[str, Field(description="a file, a folder, or the name of a set (see: penstock data)")] = "diabetes"
+    monitor: Annotated[str, Field(description="the validation metric that chooses the best weights")] = "rmse"
+    criterion: Annotated[
+        Literal["mse", "mae", "huber"], Field(description="the loss: squared error, absolute error, or in between")
+    ] = "mse"
+
+    def objective_options(self, answer: Answer) -> dict[str, Any]:
+        """The criterion."""
+        from torch.nn import functional as F
+
+        return {"criterion": {"mse": F.mse_loss, "mae": F.l1_loss, "huber": F.huber_loss}[self.criterion]}
+
+    def fit_answer(self, material: Material, rows: Any) -> Answer:
+        """Mean and deviation of the training rows."""
+        from penstock.kinds.number import NumberAnswer
+
+        return NumberAnswer.fit(material.labels, rows)
+
+    def strata(self, material: Material) -> Any:
+        """Nothing: numbers are divided at random."""
+        return None

@@ -1,0 +1,136 @@
+"""Groups of settings that recipes share."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from pydantic import Field
+
+from penstock.engine.plan import Settings
+
+if TYPE_CHECKING:
+    from penstock.optim.optimizer import Optimizer
+    from penstock.optim.schedules import Schedule
+
+
+class OptimSettings(Settings):
+    """The optimizer and its learning-rate schedule."""
+
+    name: Annotated[
+        Literal["adamw", "adam", "sgd", "nesterov", "rmsprop", "adagrad"], Field(description="the update rule")
+    ] = "adamw"
+    lr: Annotated[float, Field(gt=0, description="peak learning rate")] = 2e-3
+    weight_decay: Annotated[float, Field(ge=0, description="on weights, not on biases or normalisation")] = 0.01
+    momentum: Annotated[float, Field(ge=0, lt=1, description="of sgd and nesterov")] = 0.9
+    schedule: Annotated[
+        Literal["cosine", "linear", "constant", "piecewise"], Field(description="how the rate changes with progress")
+    ] = "cosine"
+    warmup: Annotated[
+        float, Field(ge=0, lt=1, description="share of training in which the rate rises (cosine, linear)")
+    ] = 0.1
+    final: Annotated[
+        float, Field(ge=0, le=1, description="rate at the end, as a share of the peak (cosine, linear)")
+    ] = 0.0
+    milestones: Annotated[
+        list[Annotated[float, Field(gt=0, lt=1)]], Field(description="progress at which the rate drops (piecewise)")
+    ] = Field(default_factory=lambda: [0.5, 0.75])
+    drop: Annotated[float, Field(gt=0, lt=1, description="factor at each milestone (piecewise)")] = 0.1
+
+    def build(self) -> Optimizer:
+        """The optimizer with its schedule."""
+        from penstock.optim.adam import Adam, AdamW
+        from penstock.optim.adaptive import Adagrad, RMSprop
+        from penstock.optim.sgd import SGD
+
+        common = {"lr": self.lr, "weight_decay": self.weight_decay}
+        schedule = self._schedule()
+        match self.name:
+            case "adamw":
+                return AdamW(**common, schedule=schedule)
+            case "adam":
+                return Adam(**common, schedule=schedule)
+            case "rmsprop":
+                return RMSprop(**common, schedule=schedule)
+            case "adagrad":
+                return Adagrad(**common, schedule=schedule)
+            case _:
+                return SGD(**common, schedule=schedule, momentum=self.momentum, nesterov=self.name == "nesterov")
+
+    def _schedule(self) -> Schedule:
+        from penstock.optim.schedules import Constant, Cosine, Linear, Piecewise
+
+        match self.schedule:
+            case "cosine":
+                return Cosine(warmup=self.warmup, final=self.final)
+            case "linear":
+                return Linear(warmup=self.warmup, final=self.final)
+            case "piecewise":
+                ordered = sorted(self.milestones)
+                return Piecewise(factors={at: self.drop ** (i + 1) for i, at in enumerate(ordered)})
+            case _:
+                return Constant()
+
+
+class SplitSettings(Settings):
+    """Which examples train, choose and test. A split that the data brings along is respected."""
+
+    column: Annotated[str | None, Field(description="column of a table that says train, validation or test")] = None
+    validation: Annotated[float, Field(gt=0, lt=1, description="share for validation, where none is given")] = 0.1
+    test: Annotated[float, Field(gt=0, lt=1, description="share for the test, where none is given")] = 0.2
+
+
+class TableSettings(Settings):
+    """How to read a table."""
+
+    delimiter: Annotated[
+        str | None, Field(min_length=1, max_length=1, description="between fields; found out if not given")
+    ] = None
+    encoding: Annotated[str, Field(description="of the file, e.g. utf-8, gbk, latin-1, utf-16")] = "utf-8"
+    missing: Annotated[list[str], Field(description="further texts that mean a missing value")] = Field(
+        default_factory=list
+    )
+    scaling: Annotated[
+        Literal["standard", "quantile"],
+        Field(description="of numbers: to mean 0 and deviation 1, or by rank to a normal"),
+    ] = "quantile"
+
+
+class ImageSettings(Settings):
+    """How to read pictures, and how to vary them in training."""
+
+    size: Annotated[int | None, Field(ge=4, le=1024, description="height and width; by the data if not given")] = None
+    skip_bad: Annotated[int, Field(ge=0, description="how many unreadable files to leave out before giving up")] = 0
+    shift: Annotated[
+        int | None, Field(ge=0, description="largest random shift in pixels; a 14th of the width if not given")
+    ] = None
+    flip: Annotated[bool, Field(description="random mirror images, left to right")] = False
+    memory: Annotated[
+        float, Field(gt=0, description="GiB of pictures to hold in memory; more is read from disk as needed")
+    ] = 4.0
+    workers: Annotated[
+        int, Field(ge=0, le=64, description="processes that read ahead, where pictures come from disk")
+    ] = 0
+
+
+class NetSettings(Settings):
+    """The sizes of the network, where the model has a choice."""
+
+    hidden: Annotated[
+        list[Annotated[int, Field(ge=1)]],
+        Field(description="widths of the hidden layers (mlp; cnn: before the output)"),
+    ] = Field(default_factory=list)
+    widths: Annotated[list[Annotated[int, Field(ge=1)]], Field(description="channels of each stage (cnn)")] = Field(
+        default_factory=list
+    )
+    dropout: Annotated[float | None, Field(ge=0, lt=1, description="share of units dropped in training (mlp, cnn)")] = (
+        None
+    )
+    numbers: Annotated[
+        Literal["plain", "periodic"],
+        Field(description="how an mlp takes the numbers of a table: as they are, or as waves"),
+    ] = "plain"
+    sigma: Annotated[float, Field(gt=0, description="frequency of those waves (periodic)")] = 0.3
+    activation: Annotated[
+        Literal["relu", "gelu", "tanh", "sigmoid", "leaky_relu", "silu"],
+        Field(description="after each hidden layer (mlp)"),
+    ] = "relu"

@@ -1,0 +1,164 @@
+"""What classification and regression share: labelled data in, a model that answers out."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
+
+from pydantic import Field
+
+from penstock.core.errors import RecipeError
+from penstock.recipes.recipe import Recipe
+from penstock.recipes.settings import ImageSettings, NetSettings, OptimSettings, SplitSettings, TableSettings
+
+if TYPE_CHECKING:
+    from penstock.kinds.answer import Answer
+    from penstock.kinds.kind import Kind, Material
+    from penstock.recipes.job import Job, Supplied
+
+EXAMPLES_SEEN = 1_000_000
+"""How many training examples are gone through where the number of epochs is not given, within 10 to 100 epochs."""
+
+
+class Supervised(Recipe):
+    """A recipe for labelled tables and pictures."""
+
+    target: Annotated[str | None, Field(description="the column to predict (tables)")] = None
+    columns: Annotated[dict[str, str], Field(description="the kind of a column, set by hand: NAME=KIND")] = Field(
+        default_factory=dict
+    )
+    model: Annotated[
+        Literal[
+            "auto",
+            "linear",
+            "mlp",
+            "cnn",
+            "resnet18",
+            "resnet34",
+            "resnet50",
+            "resnet20",
+            "resnet32",
+            "resnet44",
+            "resnet56",
+        ],
+        Field(description="auto: cnn for pictures, mlp for tables"),
+    ] = "auto"
+    batch_size: Annotated[
+        int | None, Field(ge=1, description="examples a step; by the number of examples if not given")
+    ] = None
+    drop_last: Annotated[bool, Field(description="leave out the last batch of an epoch where it is smaller")] = False
+    net: NetSettings = NetSettings()
+    optim: OptimSettings = OptimSettings()
+    split: SplitSettings = SplitSettings()
+    table: TableSettings = TableSettings()
+    image: ImageSettings = ImageSettings()
+
+    answer: ClassVar[str]
+
+    @abstractmethod
+    def objective_options(self, answer: Answer) -> dict[str, Any]:
+        """What the task adds to its objective."""
+
+    @abstractmethod
+    def fit_answer(self, material: Material, rows: Any) -> Answer:
+        """The way out, fitted on the training rows."""
+
+    @abstractmethod
+    def strata(self, material: Material) -> Any:
+        """What a random split is to divide alike, or None."""
+
+    def build(self, supplied: Supplied) -> Job:
+        """Read, understand and split the data; fit the preprocessing; make model, objective and sources."""
+        from penstock.data.sources import Shuffled
+        from penstock.data.splits import split
+        from penstock.recipes.job import Job, held_out
+        from penstock.recipes.trained import Trained, check_outputs, objective_for
+
+        import torch  # isort: skip
+
+        material = self.read_material(supplied.data)
+        splits = split(
+            len(material.labels),
+            seed=self.seed,
+            validation=self.split.validation,
+            test=self.split.test,
+            strata=self.strata(material),
+            given=material.given,
+        )
+        kind, answer = material.fit(splits["train"]), self.fit_answer(material, splits["train"])
+        recipe = self.resolved(kind, len(splits["train"]), supplied)
+        model = recipe.make_model(kind, answer, supplied)
+        objective = objective_for(answer, model, kind.inputs, **self.objective_options(answer))
+        named = None if supplied.model is not None else recipe.model
+        trained = Trained(objective, kind, answer, named, self.net)
+        examples = material.examples(kind, {"target": answer.encode(material.labels)})
+        assert recipe.batch_size is not None
+        source = Shuffled(
+            examples,
+            torch.from_numpy(splits["train"]),
+            batch_size=recipe.batch_size,
+            seed=self.seed,
+            transform=kind.transform(training=True),
+            drop_last=self.drop_last,
+        )
+        rest = {part: held_out(trained, material, splits[part]) for part in ("validation", "test")}
+        check_outputs(trained, next(iter(rest["validation"])))
+        facts = {
+            "name": material.name,
+            "origin": material.origin,
+            "kind": material.word,
+            "examples": len(material.labels),
+            **material.facts(),
+            **answer.facts(material.labels, splits),
+            "splits": {part: len(rows) for part, rows in splits.items()},
+            "suspicions": material.audit(self.task, splits),
+            "fingerprint": material.fingerprint(),
+        }
+        return Job(recipe, trained, material, splits, source, rest, {"model": self.optim.build()}, facts)
+
+    def read_material(self, supplied: object = None) -> Material:
+        """The labelled data that `data` names, or the object given in its place."""
+        from penstock.data.opening import ImageData, ReadOptions, TableData, open_data
+        from penstock.kinds.image import ImageMaterial, ReadImages
+        from penstock.kinds.table import TableMaterial, table_material
+
+        options = ReadOptions(self.table.delimiter, self.table.encoding, tuple(self.table.missing))
+        found: TableData | TableMaterial | ImageData = open_data(self.data, options, supplied)
+        if isinstance(found, TableData):
+            found = table_material(
+                found,
+                target=self.target,
+                kinds=self.columns,
+                split_column=self.split.column,
+                scaling=self.table.scaling,
+                missing=self.table.missing,
+            )
+        if isinstance(found, ImageData):
+            pictures = self.image
+            reading = ReadImages(pictures.size, pictures.skip_bad, pictures.memory, pictures.workers)
+            return ImageMaterial(found, reading, pictures.shift, pictures.flip)
+        assert isinstance(found, TableMaterial)
+        return found
+
+    def resolved(self, kind: Kind, examples: int, supplied: Supplied) -> Self:
+        """The same recipe with what was left open decided by rule, so that its record says all."""
+        choices: dict[str, Any] = {}
+        if self.model == "auto" and supplied.model is None:
+            choices["model"] = kind.default_model
+        if self.epochs is None and self.steps is None and self.minutes is None:
+            choices["epochs"] = float(min(max(round(EXAMPLES_SEEN / examples), 10), 100))
+        if self.batch_size is None:
+            choices["batch_size"] = min(max(1 << (examples // 40).bit_length(), 16), 256)
+        return self.model_copy(update=choices)
+
+    def make_model(self, kind: Kind, answer: Answer, supplied: Supplied) -> Any:
+        """The user's own module, or the named one, with weights that follow from the seed."""
+        from penstock.core.random import seed_all
+        from penstock.recipes.architectures import build_model
+
+        seed_all(self.seed)
+        if supplied.model is not None:
+            if self.model != "auto":
+                raise RecipeError("model", "both a name and a module were given", "give one of them")
+            return supplied.model
+        return build_model(self.model, kind.sizes(), answer.outputs, self.net)

@@ -1,0 +1,36 @@
+"""The model card: what a saved model is, for whoever finds its folder."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from penstock.recipes.job import Job
+
+
+def model_card(job: Job, findings: Mapping[str, Any]) -> str:
+    """Markdown."""
+    facts, trained = job.facts, job.trained
+    target = facts["target"]
+    measured = ", ".join(f"{name} {value:.4g}" for name, value in findings["metrics"].items())
+    baseline = findings["baseline"]
+    trivial = ", ".join(f"{name} {value:.4g}" for name, value in baseline["metrics"].items())
+    parameters = sum(p.numel() for p in trained.objective.model.parameters())
+    counts = ", ".join(f"{count} {part}" for part, count in facts["splits"].items())
+    return f"""# A model for the task {job.recipe.task!r}
+
+- Architecture: {trained.model or type(trained.objective.model).__name__}, {parameters:,} parameters
+- Data: {facts["name"]} ({facts["kind"]}), {counts}
+- Answers: {target["name"]} ({target["detail"]})
+- On the test split: {measured}
+- For comparison, {baseline["name"]}: {trivial}
+
+Predict with `penstock predict RUN INPUT...`, or in Python:
+
+    import penstock
+    run = penstock.load("RUN")
+    run.predict("INPUT")
+
+`weights.safetensors` holds the weights, `config.json` the architecture's sizes and the preprocessing, which `predict`
+applies: inputs are given raw, as the training data were.
+"""

@@ -1,0 +1,102 @@
+"""The progress bar, and the file of metrics: two watchers."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn
+from rich.text import Text
+
+from penstock.core.files import finite
+from penstock.engine.watcher import Row, Watcher
+
+if TYPE_CHECKING:
+    from penstock.engine.engine import Engine
+
+
+class MetricsFile(Watcher):
+    """Writes each row as a line of JSON. A resumed run goes on behind the rows that its checkpoint knows."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def started(self, engine: Engine) -> None:
+        """Drop the rows that were written after the checkpoint."""
+        lines = self.path.read_text(encoding="utf-8").splitlines(keepends=True) if self.path.exists() else []
+        self.path.write_text("".join(lines[: engine.rows]), encoding="utf-8")
+
+    def measured(self, row: Row) -> None:
+        """One more line."""
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(finite(row), allow_nan=False) + "\n")
+
+
+class ProgressBar(Watcher):
+    """Shows loss, metric, throughput and time left, drawn by a thread of its own: training does not wait for it.
+
+    Where the output is no terminal, a line now and then takes its place.
+    """
+
+    QUIET_SECONDS = 10.0
+
+    def __init__(self, console: Console, monitor: str) -> None:
+        self._console, self._monitor = console, monitor
+        self._progress: Progress | None = None
+        self._latest: dict[str, float] = {}
+        self._spoken = time.monotonic()
+
+    def started(self, engine: Engine) -> None:
+        """Begin to draw."""
+        if not self._console.is_terminal:
+            return
+        columns = (TextColumn("training"), BarColumn(None), _Standing(engine, self._latest, self._monitor))
+        self._progress = Progress(*columns, console=self._console, refresh_per_second=5, expand=True, transient=True)
+        self._progress.add_task("", total=1.0)
+        self._progress.start()
+
+    def measured(self, row: Row) -> None:
+        """Keep the newest numbers."""
+        if row["split"] == "train":
+            self._latest |= {"loss": row["loss"]} if "loss" in row else {}
+        else:
+            self._latest |= {f"validation {self._monitor}": row[self._monitor]} if self._monitor in row else {}
+        if self._progress is None and time.monotonic() - self._spoken > self.QUIET_SECONDS:
+            self._spoken = time.monotonic()
+            numbers = "  ".join(f"{name} {value:.4g}" for name, value in self._latest.items())
+            self._console.print(f"epoch {row['epoch']:.2f}  step {row['step']}  {numbers}", highlight=False)
+
+    def finished(self, engine: Engine) -> None:
+        """Stop drawing."""
+        if self._progress is not None:
+            self._progress.stop()
+            self._progress = None
+
+
+class _Standing(ProgressColumn):
+    """Reads the engine's clock whenever the bar is drawn."""
+
+    def __init__(self, engine: Engine, latest: dict[str, float], monitor: str) -> None:
+        super().__init__()
+        self._engine, self._latest = engine, latest
+        self._first_step, self._since = engine.clock.step, time.monotonic()
+
+    def render(self, task: Task) -> Text:
+        """Epoch, numbers, steps per second, time left; moves the bar as well."""
+        clock = self._engine.clock
+        task.completed = min(clock.progress, 1.0)
+        elapsed = max(time.monotonic() - self._since, 1e-9)
+        rate = (clock.step - self._first_step) / elapsed
+        done = clock.progress
+        left = clock.seconds * (1 - done) / done if clock.step else 0.0
+        numbers = "  ".join(f"{name} {value:.4g}" for name, value in self._latest.items())
+        return Text(f"epoch {clock.epoch:.1f}  {numbers}  {rate:.3g} steps/s  {_clock(left)} left")
+
+
+def _clock(seconds: float) -> str:
+    minutes, second = divmod(int(seconds), 60)
+    hours, minute = divmod(minutes, 60)
+    return f"{hours}:{minute:02}:{second:02}" if hours else f"{minute}:{second:02}"

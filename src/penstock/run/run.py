@@ -1,0 +1,102 @@
+"""A run's folder as an object."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from penstock.core.errors import CheckpointError, DataError, RecipeError
+from penstock.core.files import read_json
+from penstock.data.splits import split as divide
+from penstock.recipes.job import held_out, judged
+from penstock.recipes.recipe import Recipe, recipe_from
+from penstock.recipes.supervised import Supervised
+from penstock.recipes.trained import Trained
+from penstock.run.folder import DATA, MODEL, RECIPE, SUMMARY, find_run
+from penstock.run.report.page import build_report
+
+
+class Run:
+    """A trained run: evaluates, predicts, and writes its report. Get one from `penstock.train` or `penstock.load`."""
+
+    def __init__(self, folder: Path, model: nn.Module | None = None, data: object = None) -> None:
+        self.folder = folder
+        self.recipe: Recipe = recipe_from(read_json(folder / RECIPE), str(folder / RECIPE))
+        if not (folder / MODEL).is_dir():
+            raise CheckpointError(folder, "this run has not been finished", f"go on with: penstock resume {folder}")
+        self.trained = Trained.load(folder / MODEL, model)
+        self._data = data
+
+    def __repr__(self) -> str:
+        return f"Run({str(self.folder)!r})"
+
+    @property
+    def summary(self) -> dict[str, Any]:
+        """What happened in training: steps, seconds, the best validation metric, versions."""
+        found: dict[str, Any] = read_json(self.folder / SUMMARY)
+        return found
+
+    @property
+    def model(self) -> nn.Module:
+        """The trained network."""
+        return self.trained.objective.model
+
+    def predict(self, inputs: object) -> list[dict[str, Any]]:
+        """Predictions for raw inputs that were in no data set, one dict an example.
+
+        `inputs` is a path of a table, a picture or a folder of pictures, a DataFrame, a dict of a row, an array of
+        pixels, or a list of any of these. Raises DataError where one cannot be read.
+        """
+        return self.trained.predict(list(inputs) if isinstance(inputs, list | tuple) else [inputs])
+
+    def evaluate(self, data: object = None) -> dict[str, float]:
+        """The metrics on the test split, or on all of other labelled `data` (a path, a name, or an object)."""
+        found: dict[str, float] = self.findings(data)["metrics"]
+        return found
+
+    def findings(self, data: object = None) -> dict[str, Any]:
+        """As `evaluate`, with the trivial baseline, what the report draws, and the worst mistakes."""
+        recipe = self.recipe
+        if not isinstance(recipe, Supervised):
+            raise RecipeError("evaluate", f"{recipe.task!r} has no labelled data", "look at the report")
+        if data is None:
+            material = recipe.read_material(self._data)
+            if read_json(self.folder / DATA).get("fingerprint") != material.fingerprint():
+                raise DataError(material.origin, "the data have changed since this run", "restore them, or give --data")
+            rows, split = self._test_rows(recipe, material), "test"
+        else:
+            named = {"data": data} if isinstance(data, str) else {"data": str(data)} if isinstance(data, Path) else {}
+            material = recipe.model_copy(update=named).read_material(None if named else data)
+            rows, split = np.arange(len(material.labels)), "all rows"
+        with torch.no_grad():
+            evaluation = self.trained.objective.evaluate(held_out(self.trained, material, rows))
+        return judged(self.trained, evaluation, material, rows, split)
+
+    def report(self) -> Path:
+        """Write the report page again; returns its path."""
+        return build_report(self.folder)
+
+    @staticmethod
+    def _test_rows(recipe: Supervised, material: Any) -> np.ndarray:
+        splits = divide(
+            len(material.labels),
+            seed=recipe.seed,
+            validation=recipe.split.validation,
+            test=recipe.split.test,
+            strata=recipe.strata(material),
+            given=material.given,
+        )
+        return splits["test"]
+
+
+def load(path: str | Path, model: nn.Module | None = None, runs: str | Path = "runs") -> Run:
+    """Load a finished run by its path, or by its name in the folder `runs`.
+
+    Files never name code: where the model was a module of your own, pass one like it, and it gets the weights. Raises
+    RecipeError where there is no such run, CheckpointError where its files cannot be trusted.
+    """
+    return Run(find_run(path, Path(runs)), model)
