@@ -14,11 +14,15 @@ from penstock.metrics.names import higher_is_better
 
 
 class Best:
-    """Keeps a copy of the objective's state at its best evaluation. A metric that is not finite is never the best."""
+    """Keeps a copy of the objective's state at its best evaluation; of equal ones, that with the lower loss.
+
+    A metric that is not finite is never the best.
+    """
 
     def __init__(self, monitor: str) -> None:
         self.monitor, self._sign = monitor, 1 if higher_is_better(monitor) else -1
         self.value, self.step, self.epoch, self.waited = math.nan, 0, 0.0, 0
+        self._loss = math.inf
         self._tensors: dict[str, Tensor] = {}
 
     def observe(self, metrics: Mapping[str, float], objective: nn.Module, step: int, epoch: float) -> bool:
@@ -28,11 +32,12 @@ class Best:
         """
         if self.monitor not in metrics:
             raise RecipeError("monitor", f"{self.monitor!r} is not evaluated here", suggest(self.monitor, metrics))
-        value = metrics[self.monitor]
-        if not math.isfinite(value) or (self._tensors and (value - self.value) * self._sign <= 0):
+        value, loss = metrics[self.monitor], metrics.get("loss", math.inf)
+        ahead = math.inf if not self._tensors else (value - self.value) * self._sign
+        if not math.isfinite(value) or ahead < 0 or (ahead == 0 and not loss < self._loss):
             self.waited += 1
             return False
-        self.value, self.step, self.epoch, self.waited = value, step, epoch, 0
+        self.value, self._loss, self.step, self.epoch, self.waited = value, loss, step, epoch, 0
         self._tensors = {name: tensor.clone() for name, tensor in objective.state_dict().items()}
         return True
 
@@ -43,11 +48,13 @@ class Best:
 
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """Tensors and JSON values."""
-        value = self.value if math.isfinite(self.value) else None
-        return self._tensors, {"value": value, "step": self.step, "epoch": self.epoch, "waited": self.waited}
+        numbers = {"value": self.value, "loss": self._loss, "step": self.step, "epoch": self.epoch}
+        finite = {name: value if math.isfinite(value) else None for name, value in numbers.items()}
+        return self._tensors, {**finite, "waited": self.waited}
 
     def load_state(self, tensors: Mapping[str, Tensor], values: Mapping[str, Any]) -> None:
         """Put back what `state` gave."""
         self._tensors = dict(tensors)
         self.value = math.nan if values["value"] is None else values["value"]
+        self._loss = math.inf if values["loss"] is None else values["loss"]
         self.step, self.epoch, self.waited = values["step"], values["epoch"], values["waited"]
