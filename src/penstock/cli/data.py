@@ -39,7 +39,7 @@ def run(words: Sequence[str]) -> int:
             print(f"{known.name:<20}{known.task:<10}{known.kind:<7}{known.rows:>8,}  {known.summary}")
         return 0
     if given.name is None:
-        raise RecipeError("data", f"which set is to be {given.what}d?", suggest("", NAMED))
+        raise RecipeError("data", f"{given.what} which set?", suggest("", NAMED))
     known = describe(given.name)
     if given.what == "download":
         if not known.files:

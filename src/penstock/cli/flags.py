@@ -5,6 +5,7 @@ The parser only finds out which flag has which text; pydantic reads and checks t
 
 from __future__ import annotations
 
+import difflib
 import types
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -47,10 +48,12 @@ def flags_of(settings: type[Settings], above: tuple[str, ...] = ()) -> list[Flag
 def parse_flags(settings: type[Settings], words: Sequence[str], positional: Sequence[str] = ()) -> dict[str, Any]:
     """Words of a command line as nested settings, still texts.
 
-    `positional` names the settings that words without a flag fill, in order; the last takes all that remain if it is a
-    list. Raises RecipeError for a flag that does not exist (with the nearest), and for one that lacks its value.
+    The name of a group may be left out where no other setting is called alike: --lr is --optim.lr. `positional` names
+    the settings that words without a flag fill, in order; the last takes all that remain if it is a list.
+
+    Raises RecipeError for a flag that does not exist (with the nearest), and for one that lacks its value.
     """
-    known = {flag.text: flag for flag in flags_of(settings)}
+    known = _by_text(flags_of(settings))
     found: dict[str, Any] = {}
     loose: list[str] = []
     queue = list(words)
@@ -72,11 +75,21 @@ def parse_flags(settings: type[Settings], words: Sequence[str], positional: Sequ
                 raise RecipeError(text, "it needs a value", f"write {text} {flag.metavar}")
             _put(found, path, [part for item in values for part in item.split(",") if part])
         else:
-            if not equals and not queue:
+            if not equals and (not queue or queue[0].startswith("--")):
                 raise RecipeError(text, "it needs a value", f"write {text} {flag.metavar}")
             _put(found, path, value if equals else queue.pop(0))
     _place(found, loose, positional, settings)
     return found
+
+
+def _by_text(flags: Sequence[Flag]) -> dict[str, Flag]:
+    """Every flag by its text; also without its group where that names no other."""
+    short: dict[str, list[Flag]] = {}
+    for flag in flags:
+        if flag.shape != "names":
+            short.setdefault("--" + flag.path[-1].replace("_", "-"), []).append(flag)
+    known = {flag.text: flag for flag in flags}
+    return known | {text: owners[0] for text, owners in short.items() if len(owners) == 1 and text not in known}
 
 
 def _lookup(text: str, known: Mapping[str, Flag]) -> tuple[Flag, tuple[str, ...], bool]:
@@ -88,7 +101,18 @@ def _lookup(text: str, known: Mapping[str, Flag]) -> tuple[Flag, tuple[str, ...]
         stem = flag.text.removesuffix("NAME")
         if flag.shape == "names" and text.startswith(stem) and len(text) > len(stem):
             return flag, (*flag.path, text[len(stem) :]), False
-    raise RecipeError(text, "there is no such flag", suggest(text, known))
+    raise RecipeError(text, "there is no such flag", _nearest(text, known))
+
+
+def _nearest(text: str, known: Mapping[str, Flag]) -> str:
+    """The flag that is spelt most alike, or that does what the words of `text` say."""
+    wanted = text[2:].replace("-", " ").split()
+    for flag in known.values():
+        said = flag.help.split()
+        windows = (" ".join(said[at : at + len(wanted)]) for at in range(len(said)))
+        if len(wanted) > 1 and difflib.get_close_matches(" ".join(wanted), windows, n=1, cutoff=0.85):
+            return f"did you mean {flag.text!r}?"
+    return suggest(text, known)
 
 
 def _is_truth(queue: Sequence[str]) -> bool:

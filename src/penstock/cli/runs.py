@@ -46,8 +46,13 @@ def run(words: Sequence[str]) -> int:
 
 
 def _line(folder: Path) -> list[str]:
-    summary, evaluation = _read(folder)
+    from penstock.core.errors import CheckpointError
+
     name = f"{folder.parent.name}/{folder.name}"
+    try:
+        summary, evaluation = _read(folder)
+    except CheckpointError:  # one damaged run does not hide the others
+        return [name, "damaged", "", "", "", ""]
     if summary is None:
         return [name, "unfinished", "", "", "", ""]
     return [

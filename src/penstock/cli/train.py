@@ -42,10 +42,10 @@ def _recipe_file(words: list[str]) -> tuple[dict[str, object], str]:
     """The settings of `--recipe FILE`, which is taken out of the words."""
     for at, word in enumerate(words):
         if word == "--recipe" or word.startswith("--recipe="):
-            if "=" not in word and at + 1 == len(words):
-                raise RecipeError("--recipe", "it needs a file", "write --recipe run.toml")
-            path = word.partition("=")[2] or words.pop(at + 1)
             words.pop(at)
+            path = word.partition("=")[2] if "=" in word else words.pop(at) if at < len(words) else ""
+            if not path:
+                raise RecipeError("--recipe", "it needs a file", "write --recipe run.toml")
             return read_recipe_file(Path(path)), path
     return {}, "recipe"
 
@@ -69,7 +69,8 @@ def _help(recipe: type[Recipe]) -> str:
     return help_text(
         f"penstock train {recipe.task} [--data PATH_OR_NAME] [--recipe FILE.toml] [flags]",
         f"{recipe.summary[0].upper()}{recipe.summary[1:]}. Flags and recipe files have the same settings: --optim.lr "
-        "3e-3 is the line lr = 3e-3 under [optim]. Flags win over the file.",
+        "3e-3 is the line lr = 3e-3 under [optim], and --lr will do where no other flag ends so. Flags win over the "
+        "file.",
         [f"penstock train {recipe.task}", recipe.example],
         recipe,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,11 +15,15 @@ from penstock.core.errors import DataError, suggest
 from penstock.data.arrays import read_idx, read_npz
 from penstock.data.images import ImageListing, list_images
 from penstock.data.named import NAMED, load
+from penstock.data.paths import missing
 from penstock.data.tables import MISSING, read_table
 
 TABLE_SUFFIXES = (".csv", ".tsv", ".txt", ".parquet", ".jsonl", ".ndjson", ".gz")
 ARRAY_SUFFIXES = (".npz", ".npy")
 PARTS = {"train": "train", "val": "validation", "valid": "validation", "validation": "validation", "test": "test"}
+
+
+_IDX = re.compile(rf"({'|'.join(PARTS)}|t10k)-(images|labels)[-.]idx[0-9]-ubyte(?:\.gz)?")
 
 
 @dataclass(frozen=True)
@@ -33,6 +38,10 @@ class ReadOptions:
         """A table, with these options."""
         missing = [*MISSING, *self.missing]
         return read_table(path, delimiter=self.delimiter, encoding=self.encoding, missing=missing)
+
+    def to_json(self) -> dict[str, Any]:
+        """JSON values."""
+        return {"delimiter": self.delimiter, "encoding": self.encoding, "missing": list(self.missing)}
 
 
 @dataclass(frozen=True)
@@ -81,8 +90,11 @@ def open_data(where: str, options: ReadOptions, supplied: object = None) -> Tabl
     if where in NAMED and not path.exists():
         return _named(where)
     if not path.exists():
-        near = suggest(where, NAMED) if len(path.parts) == 1 and not path.suffix else "check the path"
-        raise DataError(where, "neither a file or folder that exists nor the name of a data set", near)
+        if len(path.parts) > 1 or path.suffix:
+            raise missing(path)
+        there = [*NAMED, *(entry.name for entry in Path().iterdir() if not entry.name.startswith("."))]
+        problem = "neither a file or folder that exists nor the name of a data set"
+        raise DataError(where, problem, suggest(where, there))
     if path.is_dir():
         return _from_folder(path, options)
     if path.name.endswith(ARRAY_SUFFIXES):
@@ -118,7 +130,7 @@ def _from_folder(folder: Path, options: ReadOptions) -> TableData | ImageData:
         splits = np.repeat(list(frames), [len(frame) for frame in frames.values()])
         joined = pd.concat([frame[columns] for frame in frames.values()])
         return TableData(folder.name, str(folder), joined, None, splits)
-    if any("-idx" in path.name for path in folder.iterdir()):
+    if any(_IDX.fullmatch(path.name) for path in folder.iterdir()):
         return _from_idx(folder)
     listing = list_images(folder)
     return _from_listing(folder.resolve().name, str(folder), listing)
@@ -132,20 +144,20 @@ def _from_listing(name: str, origin: str, listing: ImageListing) -> ImageData:
 
 
 def _from_idx(folder: Path) -> ImageData:
-    """The layout of MNIST: {train,t10k}-{images,labels}-idx{3,1}-ubyte, gzipped or not."""
+    """The layout of MNIST: {train,t10k}-{images,labels}-idx{3,1}-ubyte, gzipped or not, also with a dot before idx."""
     parts: dict[str, dict[str, np.ndarray]] = {}
     for path in sorted(folder.iterdir()):
-        words = path.name.split("-")
-        if "-idx" in path.name and words[1] in ("images", "labels"):
-            parts.setdefault({"t10k": "test"}.get(words[0], words[0]), {})[words[1]] = read_idx(path)
+        if found := _IDX.fullmatch(path.name):
+            part, what = found.groups()
+            parts.setdefault("test" if part == "t10k" else PARTS[part], {})[what] = read_idx(path)
     for part, arrays in parts.items():
         if set(arrays) != {"images", "labels"} or len(arrays["images"]) != len(arrays["labels"]):
-            sizes = ", ".join(f"{len(array)} {name}" for name, array in arrays.items())
+            sizes = ", ".join(f"{len(array):,} {name}" for name, array in arrays.items())
             raise DataError(folder, f"split {part!r} has {sizes}", "give as many labels as images")
     if "train" not in parts:
         raise DataError(folder, f"idx files for {', '.join(parts) or 'no split'} only", "add train-images-idx3-ubyte")
-    images = np.concatenate([arrays["images"] for arrays in parts.values()])
-    labels = np.concatenate([arrays["labels"] for arrays in parts.values()])
+    images = _joined(str(folder), [arrays["images"] for arrays in parts.values()])
+    labels = _joined(str(folder), [arrays["labels"] for arrays in parts.values()])
     splits = np.repeat(list(parts), [len(arrays["labels"]) for arrays in parts.values()]) if len(parts) > 1 else None
     return _pictures(folder.resolve().name, str(folder), images, labels, splits)
 
@@ -165,10 +177,10 @@ def _from_arrays(name: str, origin: str, arrays: Mapping[str, np.ndarray]) -> Ta
             origin, f"no inputs and targets among its arrays ({there})", "name them x and y, or x_train, y_train, ..."
         )
     for x, y in found.values():
-        if len(x) != len(y):
-            raise DataError(origin, f"{len(x)} inputs but {len(y)} targets", "give one target an input")
+        if x.ndim == 0 or y.ndim == 0 or len(x) != len(y) or len(x) == 0:
+            raise DataError(origin, f"inputs {x.shape} but targets {y.shape}", "give one target an input")
     splits = np.repeat(list(found), [len(x) for x, _ in found.values()]) if len(found) > 1 else None
-    x, y = (np.concatenate([pair[i] for pair in found.values()]) for i in (0, 1))
+    x, y = (_joined(origin, [pair[i] for pair in found.values()]) for i in (0, 1))
     return _labelled(name, origin, x, y, splits)
 
 
@@ -179,10 +191,26 @@ def _from_object(name: str, supplied: object) -> TableData | ImageData:
             frame = frame.set_axis([f"row {i}" for i in range(len(frame))], axis=0)
         return TableData(name, name, frame)
     if isinstance(supplied, Mapping):
-        return _from_arrays(name, name, {str(key): np.asarray(value) for key, value in supplied.items()})
+        return _from_arrays(name, name, {str(key): _array(str(key), value) for key, value in supplied.items()})
     if isinstance(supplied, Sequence) and len(supplied) == 2:
-        return _from_arrays(name, name, {"x": np.asarray(supplied[0]), "y": np.asarray(supplied[1])})
+        return _from_arrays(name, name, {"x": _array("x", supplied[0]), "y": _array("y", supplied[1])})
     raise DataError("data", f"cannot train on {type(supplied).__name__}", "give a path, a name, a DataFrame, or (x, y)")
+
+
+def _array(name: str, value: object) -> np.ndarray:
+    try:
+        return np.asarray(value)
+    except ValueError as error:  # lists within a list that are not equally long
+        raise DataError(f"array {name}", f"not an array ({error})", "make all its rows equally long") from None
+
+
+def _joined(origin: str, arrays: Sequence[np.ndarray]) -> np.ndarray:
+    """The examples of all splits, one after the other."""
+    shapes = list(dict.fromkeys(array.shape[1:] for array in arrays))
+    if len(shapes) > 1:
+        problem = f"examples of shape {shapes[0]} in one split, {shapes[1]} in another"
+        raise DataError(origin, problem, "make the splits alike")
+    return np.concatenate(arrays)
 
 
 def _labelled(name: str, origin: str, x: np.ndarray, y: np.ndarray, splits: np.ndarray | None) -> TableData | ImageData:
@@ -191,6 +219,8 @@ def _labelled(name: str, origin: str, x: np.ndarray, y: np.ndarray, splits: np.n
         raise DataError(
             origin, f"{y.shape[1]} targets an example", "give one target an example (class numbers, not one-hot)"
         )
+    if x.ndim == 1:
+        raise DataError(origin, f"inputs of shape {x.shape}", "give (N, F) for a table, (N, H, W) or more for pictures")
     if x.ndim == 2:
         frame = pd.DataFrame(x, columns=[f"x{i}" for i in range(x.shape[1])])
         frame["y"] = y[:, 0]

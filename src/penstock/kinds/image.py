@@ -74,7 +74,9 @@ class ImageKind(Kind):
         return names, InMemory({"image": torch.from_numpy(np.concatenate(pixels))})
 
     def _from_array(self, array: np.ndarray, where: str) -> np.ndarray:
-        pixels = as_pixels(array[None] if array.ndim == 2 or array.shape == self.shape else array, where)
+        channels, height, width = self.shape
+        single = array.ndim == 2 or array.shape in (self.shape, (height, width, channels))
+        pixels = as_pixels(array[None] if single else array, where)
         if pixels.shape[1:] != self.shape:
             raise DataError(where, f"pictures of shape {pixels.shape[1:]}", f"this model takes {self.shape}")
         return pixels
@@ -150,8 +152,9 @@ class ImageMaterial(Material):
         return {"place": self.pictures.places[row], "picture": uri, "row": None}
 
     def fingerprint(self) -> str:
-        """Over all pixels held, or the names and sizes of all files, and the labels."""
-        digest = hashlib.sha256("\x1f".join(map(str, self.labels)).encode())
+        """Over all pixels held, or the names and sizes of all files, the labels, and the split that came along."""
+        words = [*map(str, self.labels), *(() if self.given is None else map(str, self.given))]
+        digest = hashlib.sha256("\x1f".join(words).encode())
         if self.pictures.pixels is not None:
             digest.update(self.pictures.pixels.tobytes())
         else:

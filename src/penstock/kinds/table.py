@@ -28,8 +28,8 @@ class TableKind(Kind):
     word = "table"
     default_model = "mlp"
 
-    def __init__(self, encoder: TableEncoder, missing: Sequence[str]) -> None:
-        self.encoder, self.missing = encoder, list(missing)
+    def __init__(self, encoder: TableEncoder, reading: ReadOptions) -> None:
+        self.encoder, self.reading = encoder, reading
         self.inputs = ("numbers", "categories") if encoder.cardinalities else ("numbers",)
 
     def sizes(self) -> dict[str, Any]:
@@ -57,19 +57,19 @@ class TableKind(Kind):
         if isinstance(item, Mapping):
             return pd.DataFrame([dict(item)], index=["input"], dtype=object)
         if isinstance(item, str | Path):
-            return ReadOptions(missing=self.missing).read(Path(item))
+            return self.reading.read(Path(item))
         raise DataError(
             "input", f"cannot read {type(item).__name__} as rows", "give a table file, a dict or a DataFrame"
         )
 
     def to_json(self) -> dict[str, Any]:
-        """The fitted columns."""
-        return {"kind": self.word, "encoder": self.encoder.to_json(), "missing": self.missing}
+        """The fitted columns, and how files of rows are read."""
+        return {"kind": self.word, "encoder": self.encoder.to_json(), "reading": self.reading.to_json()}
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> TableKind:
         """The reverse of `to_json`."""
-        return cls(TableEncoder.from_json(value["encoder"]), value["missing"])
+        return cls(TableEncoder.from_json(value["encoder"]), ReadOptions(**value["reading"]))
 
 
 class TableMaterial(Material):
@@ -85,18 +85,18 @@ class TableMaterial(Material):
         given: np.ndarray | None,
         *,
         scaling: Literal["standard", "quantile"],
-        missing: Sequence[str],
+        reading: ReadOptions,
     ) -> None:
         self.name, self.origin, self.given = data.name, data.origin, given
         self.labels = data.frame[target]
         self.columns = list(columns)
         self.frame = data.frame[[column.name for column in columns]]
-        self._scaling, self._missing = scaling, missing
+        self._scaling, self._reading = scaling, reading
 
     def fit(self, rows: np.ndarray) -> TableKind:
         """Scaling, imputation and categories, from these rows."""
         kinds = {column.name: column.kind for column in self.columns}
-        return TableKind(TableEncoder.fit(self.frame.iloc[rows], kinds, scaling=self._scaling), self._missing)
+        return TableKind(TableEncoder.fit(self.frame.iloc[rows], kinds, scaling=self._scaling), self._reading)
 
     def examples(self, kind: Kind, tensors: Mapping[str, Tensor]) -> Examples:
         """All rows, encoded, in memory."""
@@ -118,8 +118,10 @@ class TableMaterial(Material):
         return {"place": str(self.frame.index[row]), "picture": None, "row": cells}
 
     def fingerprint(self) -> str:
-        """Over all cells and labels."""
+        """Over all cells, labels, and the split that the data bring along."""
         table = self.frame.assign(**{"target of the task": self.labels}).astype(str)
+        if self.given is not None:
+            table["split of the data"] = self.given
         return hashlib.sha256(pd.util.hash_pandas_object(table, index=False).to_numpy().tobytes()).hexdigest()[:16]
 
 
@@ -130,7 +132,7 @@ def table_material(
     kinds: Mapping[str, str],
     split_column: str | None,
     scaling: Literal["standard", "quantile"],
-    missing: Sequence[str],
+    reading: ReadOptions,
 ) -> TableMaterial | ImageData:
     """Find the target, the split and the kind of every column; a table that lists picture files is pictures.
 
@@ -156,14 +158,17 @@ def table_material(
     pictures = [column for column in columns if column.kind == "image"]
     if pictures:
         return _listed_pictures(data, pictures[0].name, target, given)
-    return TableMaterial(data, target, columns, given, scaling=scaling, missing=missing)
+    return TableMaterial(data, target, columns, given, scaling=scaling, reading=reading)
 
 
 def _listed_pictures(data: TableData, column: str, target: str, given: np.ndarray | None) -> ImageData:
     """A table with a column of file names, relative to the table's own folder."""
-    root = Path(data.origin).parent if Path(data.origin).suffix else Path(data.origin)
+    origin = Path(data.origin)
+    root = origin if origin.is_dir() else origin.parent
     names = [str(name) for name in data.frame[column]]
-    for place, name in zip(data.frame.index, names, strict=True):
+    for place, name, missing in zip(data.frame.index, names, data.frame[column].isna(), strict=True):
+        if missing:
+            raise DataError(place, f"column {column!r} names no picture", "fill it in, or take the row out")
         if Path(name).is_absolute() or ".." in Path(name).parts:
             raise DataError(place, f"{name!r} leads out of the table's folder", "give names relative to the table")
     labels = data.frame[target].set_axis(names, axis=0)

@@ -70,6 +70,8 @@ def recipe_type(task: str) -> type[Recipe]:
 
 def recipe_from(given: Mapping[str, Any], where: str = "recipe") -> Recipe:
     """A recipe from nested settings that name their task."""
+    if not isinstance(given, Mapping):
+        raise RecipeError(where, "not a table of settings", "restore the file")
     settings = dict(given)
     task = settings.pop("task", None)
     if not isinstance(task, str):

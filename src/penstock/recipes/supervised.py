@@ -72,7 +72,7 @@ class Supervised(Recipe):
         from penstock.data.sources import Shuffled
         from penstock.data.splits import split
         from penstock.recipes.job import Job, held_out
-        from penstock.recipes.trained import Trained, check_outputs, objective_for
+        from penstock.recipes.trained import Trained, check_model, objective_for
 
         import torch  # isort: skip
 
@@ -102,7 +102,7 @@ class Supervised(Recipe):
             drop_last=self.drop_last,
         )
         rest = {part: held_out(trained, material, splits[part]) for part in ("validation", "test")}
-        check_outputs(trained, next(iter(rest["validation"])))
+        check_model(trained, rest["validation"], self.monitor)
         facts = {
             "name": material.name,
             "origin": material.origin,
@@ -122,8 +122,8 @@ class Supervised(Recipe):
         from penstock.kinds.image import ImageMaterial, ReadImages
         from penstock.kinds.table import TableMaterial, table_material
 
-        options = ReadOptions(self.table.delimiter, self.table.encoding, tuple(self.table.missing))
-        found: TableData | TableMaterial | ImageData = open_data(self.data, options, supplied)
+        reading = ReadOptions(self.table.delimiter, self.table.encoding, tuple(self.table.missing))
+        found: TableData | TableMaterial | ImageData = open_data(self.data, reading, supplied)
         if isinstance(found, TableData):
             found = table_material(
                 found,
@@ -131,12 +131,12 @@ class Supervised(Recipe):
                 kinds=self.columns,
                 split_column=self.split.column,
                 scaling=self.table.scaling,
-                missing=self.table.missing,
+                reading=reading,
             )
         if isinstance(found, ImageData):
             pictures = self.image
-            reading = ReadImages(pictures.size, pictures.skip_bad, pictures.memory, pictures.workers)
-            return ImageMaterial(found, reading, pictures.shift, pictures.flip)
+            how = ReadImages(pictures.size, pictures.skip_bad, pictures.memory, pictures.workers)
+            return ImageMaterial(found, how, pictures.shift, pictures.flip)
         assert isinstance(found, TableMaterial)
         return found
 

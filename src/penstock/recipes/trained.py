@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 
-from penstock.core.errors import CheckpointError, DataError
+from penstock.core.batch import Batch
+from penstock.core.errors import CheckpointError, DataError, RecipeError, suggest
 from penstock.core.files import read_json, write_json
 from penstock.core.tensors import load_tensors, save_tensors
 from penstock.data.sources import InOrder
@@ -28,6 +29,11 @@ FORMAT = 1
 WEIGHTS, CONFIG = "weights.safetensors", "config.json"
 KINDS: Mapping[str, Any] = {"image": ImageKind, "table": TableKind}
 ANSWERS: Mapping[str, Any] = {"category": CategoryAnswer, "number": NumberAnswer}
+
+
+def no_options(answer: Answer) -> Mapping[str, Any]:
+    """An objective as it is by default."""
+    return {}
 
 
 class Trained:
@@ -72,9 +78,15 @@ class Trained:
         )
 
     @classmethod
-    def load(cls, folder: Path, model: nn.Module | None = None) -> Trained:
+    def load(
+        cls,
+        folder: Path,
+        model: nn.Module | None = None,
+        options: Callable[[Answer], Mapping[str, Any]] = no_options,
+    ) -> Trained:
         """Read a model's folder back. Files never name code: `model` is needed where the model was a user's own.
 
+        `options` are what the recipe adds to its objective, so that a loss is measured as it was in training.
         Raises CheckpointError for files that are missing, damaged, of another version, or do not fit the model.
         """
         config = read_json(folder / CONFIG)
@@ -95,12 +107,17 @@ class Trained:
                     "pass it: load(path, model=m)",
                 )
             module = model if model is not None else build_model(name, kind.sizes(), answer.outputs, net)
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, RecipeError) as error:
             raise CheckpointError(where, f"it is damaged ({type(error).__name__}: {error})", "restore it") from error
         weights = load_tensors(folder / WEIGHTS)
         for key, value in module.state_dict().items():
             copy_checked(value, weights, key, str(folder / WEIGHTS))
-        return cls(objective_for(answer, module, kind.inputs), kind, answer, name, net)
+        if unknown := sorted(weights.keys() - module.state_dict().keys()):
+            raise CheckpointError(
+                folder / WEIGHTS, f"{unknown[0]!r} has no place in the model", "give the model that was trained"
+            )
+        objective = objective_for(answer, module, kind.inputs, **options(answer)).eval()
+        return cls(objective, kind, answer, name, net)
 
 
 def objective_for(answer: Answer, model: nn.Module, inputs: Sequence[str], **options: Any) -> Supervised:
@@ -110,17 +127,25 @@ def objective_for(answer: Answer, model: nn.Module, inputs: Sequence[str], **opt
     return Classification(model, inputs, **options)
 
 
-def check_outputs(trained: Trained, batch: Mapping[str, torch.Tensor]) -> None:
-    """Raise RecipeError unless the model takes this batch and gives as many numbers an example as there are answers."""
-    from penstock.core.batch import Batch
-    from penstock.core.errors import RecipeError
+def check_model(trained: Trained, source: InOrder, monitor: str) -> None:
+    """Try the model on a few examples of a source. Raises RecipeError unless it takes them, gives as many numbers an
+    example as there are answers, and `monitor` is among the metrics."""
+    few = InOrder(source.examples, source.indices[:8], batch_size=8, transform=source.transform)
+    batch = next(iter(few))
+    _check_outputs(trained, batch)
+    with torch.no_grad():
+        metrics = trained.objective.evaluate([batch]).metrics
+    if monitor not in metrics:
+        raise RecipeError("monitor", f"{monitor!r} is not measured in this task", suggest(monitor, metrics))
 
+
+def _check_outputs(trained: Trained, batch: Batch) -> None:
     model = trained.objective.model
     name = trained.model or type(model).__name__
     model.eval()
     try:
         with torch.no_grad():
-            output = trained.objective(Batch(batch))
+            output = trained.objective(batch)
     except (RuntimeError, TypeError, ValueError, IndexError) as error:
         shapes = ", ".join(f"{field} {tuple(batch[field].shape)}" for field in trained.kind.inputs)
         reason = str(error).strip().splitlines()[0]

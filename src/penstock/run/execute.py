@@ -15,7 +15,7 @@ from typing import Any
 from rich.console import Console
 
 import penstock
-from penstock.core.errors import DataError
+from penstock.core.errors import DataError, Interrupted
 from penstock.core.files import folder_in_one_piece, read_json, write_json, write_text
 from penstock.core.random import derive, seed_all
 from penstock.engine.checkpoint import Checkpoints
@@ -43,6 +43,15 @@ def train(recipe: Recipe, supplied: Supplied = NOTHING, console: Console | None 
     threads = set_threads(recipe.threads)
     job = recipe.build(supplied)
     show_facts(console, job.facts)
+    engine = make_engine(job)
+    with stopping(engine.stop) as asked:
+        folder = _begin(job, threads)
+        return _execute(job, engine, folder, console, asked)
+
+
+def _begin(job: Job, threads: int) -> Path:
+    """The run's new folder, with what is known before training."""
+    recipe = job.recipe
     model = job.trained.model or type(job.trained.objective.model).__name__
     folder = new_folder(Path(recipe.runs), recipe.task, recipe.name, f"{job.facts['name']}-{model}")
     resolved = job.recipe.model_copy(update={"name": folder.name, "threads": threads})
@@ -50,7 +59,7 @@ def train(recipe: Recipe, supplied: Supplied = NOTHING, console: Console | None 
     write_json(folder / DATA, job.facts)
     if job.material.skipped:
         write_text(folder / SKIPPED, _csv(["file", "reason"], job.material.skipped))
-    return _execute(job, folder, console)
+    return folder
 
 
 def resume(
@@ -69,26 +78,41 @@ def resume(
         raise DataError(
             job.facts["origin"], "the data have changed since this run began", "restore them, or train anew"
         )
-    return _execute(job, folder, console, resumed=True, checkpoint=checkpoint)
+    engine = make_engine(job)
+    with stopping(engine.stop) as asked:
+        _load(engine, Checkpoints(folder / CHECKPOINTS), checkpoint, console)
+        return _execute(job, engine, folder, console, asked)
 
 
-def _execute(job: Job, folder: Path, console: Console, *, resumed: bool = False, checkpoint: str | None = None) -> Path:
+def make_engine(job: Job) -> Engine:
+    """The engine of a job, not yet bound to a folder. Raises RecipeError where plan, model and data do not fit."""
     recipe = job.recipe
     seed_all(derive(recipe.seed, "training"))
     plan = Plan.model_validate({name: getattr(recipe, name) for name in Plan.model_fields})
-    engine = Engine(
-        job.trained.objective,
-        job.source,
-        plan,
-        job.optimizers,
-        validation=job.held_out["validation"],
-        checkpoints=Checkpoints(folder / CHECKPOINTS),
-        watchers=[MetricsFile(folder / METRICS), ProgressBar(console, plan.monitor)],
-    )
-    if resumed:
-        _load(engine, checkpoint, console)
-    with stopping(engine.stop):
+    return Engine(job.trained.objective, job.source, plan, job.optimizers, validation=job.held_out["validation"])
+
+
+def _execute(job: Job, engine: Engine, folder: Path, console: Console, asked: Sequence[int]) -> Path:
+    """Train, then test, save and report. `asked` fills with the signals that have come."""
+    engine.checkpoints = Checkpoints(folder / CHECKPOINTS)
+    engine.watchers = [MetricsFile(folder / METRICS), ProgressBar(console, engine.plan.monitor)]
+
+    def leave(number: int) -> None:
+        raise Interrupted(number, folder, "stopped by a signal", f"go on with: penstock resume {folder}")
+
+    try:
         outcome = engine.run()
+    except Interrupted as error:
+        remedy = f"go on with: penstock resume {folder}"
+        raise Interrupted(error.code - 128, error.where, error.problem, remedy) from None
+    with stopping(leave):
+        if asked:  # while the last checkpoint was written
+            leave(asked[0])
+        return _finish(job, engine, folder, console, outcome)
+
+
+def _finish(job: Job, engine: Engine, folder: Path, console: Console, outcome: str) -> Path:
+    recipe = job.recipe
     findings = job.judge(engine.evaluate(job.held_out["test"]), "test")
     with folder_in_one_piece(folder / MODEL) as beside:
         job.trained.save(beside)
@@ -101,12 +125,11 @@ def _execute(job: Job, folder: Path, console: Console, *, resumed: bool = False,
     return folder
 
 
-def _load(engine: Engine, checkpoint: str | None, console: Console) -> None:
-    assert engine.checkpoints is not None
+def _load(engine: Engine, checkpoints: Checkpoints, checkpoint: str | None, console: Console) -> None:
     if checkpoint is not None:
-        name, (tensors, state) = checkpoint, engine.checkpoints.load(checkpoint)
+        name, (tensors, state) = checkpoint, checkpoints.load(checkpoint)
     else:
-        name, tensors, state, skipped = engine.checkpoints.newest()
+        name, tensors, state, skipped = checkpoints.newest()
         for line in skipped:
             console.print(f"skipped a damaged checkpoint: {line}", style="yellow", markup=False)
     engine.load_state(tensors, state)

@@ -11,6 +11,8 @@ from penstock.core.files import disk_error
 RECIPE, DATA, METRICS = "recipe.json", "data.json", "metrics.jsonl"
 EVALUATION, SUMMARY, REPORT = "evaluation.json", "summary.json", "report.html"
 CHECKPOINTS, MODEL, SKIPPED = "checkpoints", "model", "skipped.csv"
+LONGEST_STEM = 60
+"""Letters of a name made from the data's: file systems take 255 bytes, and a Chinese letter is three."""
 
 
 def new_folder(runs: Path, task: str, name: str | None, fallback: str) -> Path:
@@ -29,7 +31,7 @@ def new_folder(runs: Path, task: str, name: str | None, fallback: str) -> Path:
                 )
             place.mkdir()
             return place
-        stem = re.sub(r"[^\w.-]+", "-", fallback).strip("-.") or task
+        stem = re.sub(r"[^\w.-]+", "-", fallback).strip("-.")[:LONGEST_STEM] or task
         number = 1
         while True:
             place = above / (stem if number == 1 else f"{stem}-{number}")

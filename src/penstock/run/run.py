@@ -15,7 +15,7 @@ from penstock.data.splits import split as divide
 from penstock.recipes.job import held_out, judged
 from penstock.recipes.recipe import Recipe, recipe_from
 from penstock.recipes.supervised import Supervised
-from penstock.recipes.trained import Trained
+from penstock.recipes.trained import Trained, no_options
 from penstock.run.folder import DATA, MODEL, RECIPE, SUMMARY, find_run
 from penstock.run.report.page import build_report
 
@@ -28,7 +28,9 @@ class Run:
         self.recipe: Recipe = recipe_from(read_json(folder / RECIPE), str(folder / RECIPE))
         if not (folder / MODEL).is_dir():
             raise CheckpointError(folder, "this run has not been finished", f"go on with: penstock resume {folder}")
-        self.trained = Trained.load(folder / MODEL, model)
+        recipe = self.recipe
+        options = recipe.objective_options if isinstance(recipe, Supervised) else no_options
+        self.trained = Trained.load(folder / MODEL, model, options)
         self._data = data
 
     def __repr__(self) -> str:

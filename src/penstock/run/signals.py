@@ -13,24 +13,25 @@ ASKED = (signal.SIGINT, signal.SIGTERM)
 
 
 @contextlib.contextmanager
-def stopping(stop: Callable[[int], None]) -> Iterator[None]:
-    """Inside, a first signal calls `stop` with its number. Only the main thread may handle signals; elsewhere nothing
-    changes."""
+def stopping(stop: Callable[[int], None]) -> Iterator[list[int]]:
+    """Inside, a first signal calls `stop` with its number, which the list then holds.
+
+    Only the main thread may handle signals; elsewhere nothing changes.
+    """
+    asked: list[int] = []
     if threading.current_thread() is not threading.main_thread():
-        yield
+        yield asked
         return
-    seen = False
 
     def handle(number: int, frame: FrameType | None) -> None:
-        nonlocal seen
-        if seen:
+        if asked:
             os._exit(128 + number)
-        seen = True
+        asked.append(number)
         stop(number)
 
     before = {number: signal.signal(number, handle) for number in ASKED}
     try:
-        yield
+        yield asked
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
