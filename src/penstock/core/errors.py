@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from typing import Any
 
 
 class PenstockError(Exception):
@@ -18,7 +19,7 @@ class PenstockError(Exception):
         self.where, self.problem, self.remedy = str(where), problem, remedy
         super().__init__(" ".join(f"{where}: {problem}; {remedy}".split()))
 
-    def __reduce__(self) -> tuple[type[PenstockError], tuple[str, str, str]]:
+    def __reduce__(self) -> tuple[Any, ...]:
         """Worker processes send their errors home."""
         return type(self), (self.where, self.problem, self.remedy)
 
@@ -64,7 +65,11 @@ class Interrupted(PenstockError):
 
     def __init__(self, signal: int, where: object, problem: str, remedy: str) -> None:
         super().__init__(where, problem, remedy)
-        self.code = 128 + signal
+        self.signal, self.code = signal, 128 + signal
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """With the signal, which its constructor asks for."""
+        return type(self), (self.signal, self.where, self.problem, self.remedy)
 
 
 def suggest(given: str, options: Iterable[str]) -> str:

@@ -33,8 +33,10 @@ def write_bytes(path: Path, content: bytes) -> None:
             os.fsync(file.fileno())
         beside.replace(path)
     except OSError as error:
-        beside.unlink(missing_ok=True)
         raise disk_error(path, error, len(content)) from error
+    finally:  # a signal's exception leaves nothing behind either
+        with contextlib.suppress(OSError):
+            beside.unlink()
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -48,7 +50,7 @@ def read_json(path: Path) -> Any:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise CheckpointError(path, "this file is missing", "check the path of the run, or train again") from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise CheckpointError(path, f"cannot be read as JSON ({error})", "restore it, or train again") from error
 
 
@@ -102,7 +104,7 @@ def folder_in_one_piece(path: Path, needed: int = 0) -> Iterator[Path]:
 
 def disk_error(path: Path, error: OSError, needed: int) -> ResourceError:
     """A refusal of the disk as one line, with the bytes that were needed and those that are free."""
-    standing = next((folder for folder in [path, *path.parents] if folder.exists()), Path("/"))
+    standing = next((folder for folder in [path, *path.parents] if os.path.exists(folder)), Path("/"))
     free = shutil.disk_usage(standing).free
     reason = error.strerror or str(error)
     return ResourceError(

@@ -38,6 +38,8 @@ class Shuffled:
         self.examples, self.indices, self.seed, self.transform = examples, indices, seed, transform
         self.batch_size = batch_size
         count = len(indices)
+        if batch_size < 1:
+            raise RecipeError("batch_size", f"{batch_size} examples are no batch", "give 1 or more")
         ends = list(range(batch_size, count + 1, batch_size))
         if count % batch_size and not drop_last:
             if count % batch_size == 1 and ends:
@@ -63,11 +65,11 @@ class Shuffled:
             self._stream = self.examples.stream(self._wanted())
         try:
             indices, batch = next(self._stream)
+            if self.transform is not None:
+                batch = self.transform(batch, indices, derive(self.seed, "augment", self._epoch))
         except BaseException:
-            self._stream = None  # a generator that raised is finished; the position still points at this batch
+            self._stream = None  # it is finished, or one batch ahead; the position still points at this batch
             raise
-        if self.transform is not None:
-            batch = self.transform(batch, indices, derive(self.seed, "augment", self._epoch))
         self._position += 1
         if self._position == len(self._bounds):
             self._epoch, self._position = self._epoch + 1, 0

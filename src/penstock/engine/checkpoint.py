@@ -29,7 +29,7 @@ class Checkpoints:
 
         Raises ResourceError where the disk refuses; what was there before stays.
         """
-        place = self.folder / f"step-{step:09d}"
+        place = self.folder / _name(step)
         needed = sum(tensor.numel() * tensor.element_size() for tensor in tensors.values())
         self.folder.mkdir(parents=True, exist_ok=True)
         with folder_in_one_piece(place, needed) as folder:
@@ -54,17 +54,20 @@ class Checkpoints:
             there = ", ".join(self.names()) or "none"
             raise CheckpointError(place, "there is no such checkpoint", f"those of this run are: {there}")
         manifest = read_json(place / MANIFEST)
-        files = manifest.get("files") if isinstance(manifest, dict) else None
-        if not isinstance(files, dict):
+        if not isinstance(manifest, dict) or "format" not in manifest:
             raise CheckpointError(place / MANIFEST, "not a manifest of a checkpoint", "resume from another checkpoint")
-        if manifest.get("format") != FORMAT:
+        if manifest["format"] != FORMAT:
             raise CheckpointError(
                 place,
-                f"its format is {manifest.get('format')!r}, this version reads {FORMAT}",
+                f"its format is {manifest['format']!r}, this version reads {FORMAT}",
                 "use the version that wrote it",
             )
+        files = manifest.get("files")
+        sound = manifest.keys() == {"format", "step", "files"} and _name(manifest["step"]) == name
+        if not sound or not isinstance(files, dict) or files.keys() != {TENSORS, STATE}:
+            raise CheckpointError(place / MANIFEST, "not what was written for it", "resume from another checkpoint")
         for file in (TENSORS, STATE):
-            if not (place / file).is_file() or _fingerprint(place / file) != files.get(file):
+            if not (place / file).is_file() or _fingerprint(place / file) != files[file]:
                 raise CheckpointError(
                     place / file, "its content is not what was written", "resume from another checkpoint"
                 )
@@ -84,6 +87,10 @@ class Checkpoints:
                 skipped.append(str(error))
         found = f"none of {len(skipped)} verifies: {skipped[0]}" if skipped else "there is none"
         raise CheckpointError(self.folder, f"no checkpoint to resume from ({found})", "train again")
+
+
+def _name(step: object) -> str:
+    return f"step-{step!s:0>9}"
 
 
 def _fingerprint(path: Path) -> dict[str, Any]:

@@ -69,11 +69,13 @@ class Engine:
         try:
             self.stepper.train()
             while True:
-                if self._evaluation_is_due():
+                ended = self.clock.over()  # asked before evaluating, lest time run out right after: the last is evaluated
+                if self._evaluation_is_due(ended):
                     self._measured("validation", self._validate())
+                    ended = self.clock.over()
                 if self.clock.seconds - self._saved_seconds >= self.plan.checkpoint_every:
                     self.save()
-                if outcome := self._over():
+                if outcome := self._over(ended):
                     break
                 batch = next(self.source).to(self.device)
                 self.stepper.step(batch, self.clock.step + 1, self.clock.progress)
@@ -83,7 +85,10 @@ class Engine:
                     self.average.update(self.clock.step)
                 if self.clock.step % self.plan.log_every == 0:
                     self._measured("train", self.stepper.health.summary() | {"rate": self.stepper.rate})
+            self.stepper.health.check()
             self.save()
+            if self._signal:
+                raise _Stop
         except _Stop:
             self.save()
             raise Interrupted(
@@ -149,8 +154,13 @@ class Engine:
             group, _, name = key.partition("/")
             groups.setdefault(group, {})[name] = tensor
         try:
-            for name, tensor in self.objective.state_dict().items():
-                copy_checked(tensor, groups.get("objective", {}), name, "checkpoint")
+            own, saved = self.objective.state_dict(), groups.get("objective", {})
+            for name, tensor in own.items():
+                copy_checked(tensor, saved, name, "checkpoint")
+            if foreign := sorted(saved.keys() - own.keys()):
+                raise CheckpointError(
+                    "checkpoint", f"{foreign[0]!r} is not in the model", "resume with the recipe that wrote it"
+                )
             self.stepper.load_state(groups, state["stepper"])
             if self.average:
                 self.average.load_tensors(groups.get("average", {}))
@@ -175,19 +185,19 @@ class Engine:
         self.stepper.train()
         return metrics
 
-    def _evaluation_is_due(self) -> bool:
+    def _evaluation_is_due(self, ended: str | None) -> bool:
         step = self.clock.step
         if self.validation is None or step == self._evaluated_at:
             return False
-        return step % self._evaluate_steps == 0 or self.clock.over() is not None
+        return step % self._evaluate_steps == 0 or ended is not None
 
-    def _over(self) -> str | None:
+    def _over(self, ended: str | None) -> str | None:
         """Why the loop is to be left, if it is."""
         if self._signal:
             raise _Stop
         if self.plan.patience is not None and self.best.waited >= self.plan.patience:
             return f"{self.plan.monitor} had not become better for {self.plan.patience} evaluations"
-        return self.clock.over()
+        return ended
 
     def _take_final_weights(self) -> None:
         self._final = True
@@ -198,7 +208,7 @@ class Engine:
 
     def _interruptible(self, batches: Iterable[Batch]) -> Iterator[Batch]:
         for batch in batches:
-            if self._signal:
+            if self._signal and not self._final:
                 raise _Stop
             yield batch.to(self.device)
 

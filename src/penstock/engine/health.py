@@ -32,6 +32,10 @@ class Health(ABC):
         """Mean losses and the last gradient norms since the last summary. Raises NumericError where a step was bad."""
 
     @abstractmethod
+    def check(self) -> None:
+        """Raises NumericError where a step was bad and nobody has said so yet."""
+
+    @abstractmethod
     def state_dict(self) -> dict[str, Any]:
         """What has been summed since the last summary, as JSON values."""
 
@@ -43,7 +47,8 @@ class Health(ABC):
 class PromptHealth(Health):
     """Reads every number as it comes: free where the processor itself computes. A bad step ends the run at once."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, alone: bool) -> None:
+        self._alone = alone
         self._losses: dict[str, list[float]] = {}
         self._norms: dict[str, float] = {}
 
@@ -70,9 +75,13 @@ class PromptHealth(Health):
 
     def summary(self) -> dict[str, float]:
         """Mean losses and last norms by role."""
-        found = _named({role: total / weight for role, (total, weight) in self._losses.items()}, self._norms)
+        means = {role: total / weight for role, (total, weight) in self._losses.items()}
+        found = _named(means, self._norms, self._alone)
         self._losses = {}
         return found
+
+    def check(self) -> None:
+        """Nothing is left unsaid."""
 
     def state_dict(self) -> dict[str, Any]:
         """Sums and norms."""
@@ -90,8 +99,8 @@ class LatchedHealth(Health):
     From the first bad step on nothing moves, and the next summary ends the run.
     """
 
-    def __init__(self, device: torch.device) -> None:
-        self._device = device
+    def __init__(self, device: torch.device, *, alone: bool) -> None:
+        self._device, self._alone = device, alone
         self._first_bad = torch.tensor(-1, dtype=torch.int64, device=device)
         self._loss_is_bad = torch.tensor(False, device=device)
         self._losses: dict[str, Tensor] = {}
@@ -120,17 +129,20 @@ class LatchedHealth(Health):
 
     def summary(self) -> dict[str, float]:
         """The one place where the device is waited for."""
+        self.check()
+        means = {role: total.item() / self._weights[role] for role, total in self._losses.items()}
+        self._losses, self._weights = {}, {}
+        return _named(means, {role: float(norm.item()) for role, norm in self._norms.items()}, self._alone)
+
+    def check(self) -> None:
+        """Raises NumericError where a step was bad."""
         step = int(self._first_bad.item())
         if step >= 0:
             raise NumericError(f"step {step}", "the loss or a gradient is not finite", REMEDY)
-        means = {role: total.item() / self._weights[role] for role, total in self._losses.items()}
-        self._losses, self._weights = {}, {}
-        return _named(means, {role: float(norm.item()) for role, norm in self._norms.items()})
 
     def state_dict(self) -> dict[str, Any]:
         """Sums and norms, read from the device. Raises NumericError where a step was bad: no such state is saved."""
-        if int(self._first_bad.item()) >= 0:
-            self.summary()
+        self.check()
         losses = {role: [total.item(), self._weights[role]] for role, total in self._losses.items()}
         return {"losses": losses, "norms": {role: float(norm.item()) for role, norm in self._norms.items()}}
 
@@ -144,12 +156,15 @@ class LatchedHealth(Health):
         self._norms = {role: torch.tensor(norm, device=self._device) for role, norm in state["norms"].items()}
 
 
-def _named(losses: dict[str, float], norms: dict[str, float]) -> dict[str, float]:
-    """`loss` and `norm` where there is one role, `generator_loss` and so on where there are more."""
-    if len(losses) == 1 and len(norms) <= 1:
-        (loss,) = losses.values()
-        return {"loss": loss, **({"norm": next(iter(norms.values()))} if norms else {})}
-    return {f"{role}_loss": loss for role, loss in losses.items()} | {f"{r}_norm": norm for r, norm in norms.items()}
+def _named(losses: dict[str, float], norms: dict[str, float], alone: bool) -> dict[str, float]:
+    """`loss` and `norm` where the objective has one role, `generator_loss` and so on where it has more."""
+
+    def key(role: str, what: str) -> str:
+        return what if alone else f"{role}_{what}"
+
+    return {key(role, "loss"): loss for role, loss in losses.items()} | {
+        key(role, "norm"): norm for role, norm in norms.items()
+    }
 
 
 def _bad_gradient(role: Role, step: int) -> NumericError:

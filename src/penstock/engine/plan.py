@@ -44,4 +44,4 @@ class Plan(Settings):
     device: Annotated[str, Field(description="auto, cpu, cuda, cuda:1, mps")] = "auto"
     threads: Annotated[int | None, Field(ge=1, description="processor threads; all cores when not given")] = None
     fused: Annotated[bool, Field(description="use torch's fused optimizer kernels where there is one")] = True
-    seed: Annotated[int, Field(ge=0, description="all randomness follows from it")] = 0
+    seed: Annotated[int, Field(ge=0, lt=1 << 63, description="all randomness follows from it")] = 0

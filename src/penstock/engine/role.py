@@ -24,7 +24,7 @@ class Role:
         named: Mapping[str, nn.Parameter] = (
             dict(members.named_parameters())
             if isinstance(members, nn.Module)
-            else {str(i): p for i, p in enumerate(members)}
+            else {str(i): p for i, p in enumerate(dict.fromkeys(members))}  # a shared parameter counts once
         )
         self.flat = Flat(name, named)
         self.state = {key: torch.zeros_like(self.flat.parameter) for key in optimizer.state_names}

@@ -29,7 +29,8 @@ class Stepper:
     ) -> None:
         self.objective, self.plan = objective, plan
         self.roles = _make_roles(objective, optimizers, plan.fused)
-        self.health: Health = PromptHealth() if device.type == "cpu" else LatchedHealth(device)
+        alone = len(self.roles) == 1
+        self.health: Health = PromptHealth(alone=alone) if device.type == "cpu" else LatchedHealth(device, alone=alone)
         self._device = device
         self._only = self._only_role()
         if plan.accumulate > 1:

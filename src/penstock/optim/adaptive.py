@@ -20,6 +20,10 @@ class Adagrad(Optimizer):
 
     state_names: ClassVar[Sequence[str]] = ("sum",)
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.require("epsilon", self.epsilon, low=0.0)
+
     def update(
         self, parameter: Tensor, gradient: Tensor, state: dict[str, Tensor], *, step: int, lr: float, decay: float
     ) -> None:
@@ -42,6 +46,7 @@ class RMSprop(Optimizer):
     def __post_init__(self) -> None:
         super().__post_init__()
         self.require("alpha", self.alpha, low=0.0, high=1.0)
+        self.require("epsilon", self.epsilon, low=0.0)
 
     def update(
         self, parameter: Tensor, gradient: Tensor, state: dict[str, Tensor], *, step: int, lr: float, decay: float

@@ -37,7 +37,7 @@ class Piecewise(Schedule):
 
     def __post_init__(self) -> None:
         for milestone, factor in self.factors.items():
-            if not 0 < milestone < 1 or factor < 0:
+            if not (0 < milestone < 1 and 0 <= factor < math.inf):
                 raise RecipeError(
                     "schedule",
                     f"piecewise factor {factor} from progress {milestone}",
