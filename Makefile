@@ -1,0 +1,42 @@
+PYTHON ?= python3
+VENV ?= .venv
+# Fixed, so that a fresh machine gets the release that the tests know; another one of pyproject.toml's range may be given.
+TORCH ?= torch==2.13.0
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+
+.PHONY: demo test check lint format bench-speed clean
+
+demo: $(VENV)/installed
+	$(BIN)/penstock train classify
+
+test: $(VENV)/installed-for-checks
+	$(BIN)/python -m pytest
+
+check: lint test
+
+lint: $(VENV)/installed-for-checks
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+format: $(VENV)/installed-for-checks
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench-speed: $(VENV)/installed
+	$(BIN)/python benchmarks/speed.py
+
+clean:
+	rm -rf $(VENV)
+
+$(VENV)/installed: pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed: make PYTHON=python3.12 ..."; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) "$(TORCH)"
+	$(PIP) --editable .
+	touch $@
+
+$(VENV)/installed-for-checks: $(VENV)/installed
+	$(PIP) --editable ".[check]"
+	touch $@

@@ -1,0 +1,142 @@
+"""How good the models are: whole `penstock train` commands, several seeds, the test split read once at the end.
+
+    python benchmarks/quality.py                 all cases, some of which take half an hour
+    python benchmarks/quality.py digits adult    some cases
+
+Each case writes results/quality-CASE.json with the command, the machine, the date and every seed's row.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import shlex
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+RESULTS = Path(__file__).parent / "results"
+
+
+@dataclass(frozen=True)
+class Case:
+    """One command, to be run with several seeds. `bar` is what the mean of the metric must reach."""
+
+    title: str
+    words: str
+    metric: str
+    bar: float
+    seeds: int
+    published: str = ""
+    scale: float = 1.0
+
+    def reached(self, mean: float) -> bool:
+        """Whether the mean is as good as the bar."""
+        return mean >= self.bar if self.metric == "accuracy" else mean <= self.bar
+
+
+CASES = {
+    "digits": Case("digits, default model (`make demo`)", "classify", "accuracy", 0.985, 5),
+    "fashion-mlp": Case(
+        "fashion-mnist, mlp 300-100",
+        "classify --data fashion-mnist --model mlp --net.hidden 300 100",
+        "accuracy",
+        0.885,
+        3,
+        "88.4 %",
+    ),
+    "fashion-cnn": Case(
+        "fashion-mnist, cnn",
+        "classify --data fashion-mnist --model cnn --precision bf16 --image.flip",
+        "accuracy",
+        0.935,
+        3,
+        "91.6 to 92.5 % (two convolutions)",
+    ),
+    "california": Case(
+        "california-housing, mlp, random 80/20",
+        "regress --data california-housing --model mlp",
+        "rmse",
+        0.51,
+        5,
+        "0.4985 (tuned MLP)",
+        scale=1e-5,
+    ),
+    "adult": Case(
+        "adult, mlp, given split",
+        "classify --data adult --model mlp",
+        "accuracy",
+        0.852,
+        3,
+        "85.2 %",
+    ),
+}
+
+
+def measure(case: Case, seed: int, runs: str) -> dict[str, object]:
+    """One training in a process of its own."""
+    command = [sys.executable, "-m", "penstock", "train", *shlex.split(case.words), "--seed", str(seed)]
+    began = time.perf_counter()
+    subprocess.run([*command, "--runs", runs, "--name", str(seed)], check=True, capture_output=True)
+    whole = time.perf_counter() - began
+    folder = Path(runs) / case.words.split()[0] / str(seed)
+    metrics = json.loads((folder / "evaluation.json").read_text())["metrics"]
+    summary = json.loads((folder / "summary.json").read_text())
+    return {
+        "seed": seed,
+        case.metric: round(metrics[case.metric] * case.scale, 5),
+        "best_epoch": (summary["best"] or {}).get("epoch"),
+        "epochs": summary["epochs"],
+        "training_seconds": round(summary["seconds"], 1),
+        "process_seconds": round(whole, 1),
+    }
+
+
+def main() -> None:
+    """Run the cases that were asked for."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("cases", nargs="*", metavar="CASE", help=", ".join(CASES))
+    for name in parser.parse_args().cases or CASES:
+        case = CASES[name]
+        rows = []
+        with tempfile.TemporaryDirectory() as runs:
+            for seed in range(case.seeds):
+                rows.append(measure(case, seed, runs))
+                print(name, rows[-1], flush=True)
+        mean = statistics.fmean(float(str(row[case.metric])) for row in rows)
+        result = {
+            "case": case.title,
+            "command": f"python benchmarks/quality.py {name}",
+            "trains": f"penstock train {case.words} --seed 0..{case.seeds - 1}",
+            "metric": case.metric,
+            "mean": round(mean, 5),
+            "bar": case.bar,
+            "reached": case.reached(mean),
+            "published": case.published,
+            "machine": f"{platform.machine()}, {_processor()}, {len(os.sched_getaffinity(0))} cores",
+            "date": datetime.now(UTC).strftime("%Y-%m-%d"),
+            "rows": rows,
+        }
+        RESULTS.mkdir(exist_ok=True)
+        (RESULTS / f"quality-{name}.json").write_text(json.dumps(result, indent=1) + "\n")
+        print(name, "mean", case.metric, f"{mean:.5f}", "bar", case.bar, "reached" if result["reached"] else "MISSED")
+
+
+def _processor() -> str:
+    """What the processor calls itself."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor()
+    return next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), "unknown processor")
+
+
+if __name__ == "__main__":
+    main()
