@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import platform
 import shlex
 import statistics
@@ -21,6 +20,8 @@ import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+
+from penstock.core.machine import cores
 
 RESULTS = Path(__file__).parent / "results"
 
@@ -120,7 +121,7 @@ def main() -> None:
             "bar": case.bar,
             "reached": case.reached(mean),
             "published": case.published,
-            "machine": f"{platform.machine()}, {_processor()}, {len(os.sched_getaffinity(0))} cores",
+            "machine": f"{platform.machine()}, {_processor()}, {cores()} cores",
             "date": datetime.now(UTC).strftime("%Y-%m-%d"),
             "rows": rows,
         }

@@ -11,7 +11,6 @@ AdamW, no DataLoader. It never reads the loss; the engine reads it, and looks at
 from __future__ import annotations
 
 import json
-import os
 import platform
 import statistics
 import time
@@ -24,6 +23,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from penstock import AdamW, Classification, Engine, InMemory, Plan, Regression, Shuffled
+from penstock.core.machine import cores
 from penstock.core.random import derive
 from penstock.models.cnn import CNN
 from penstock.models.mlp import MLP
@@ -124,11 +124,11 @@ def compare(
 
 def main() -> None:
     """Both cases, on all cores."""
-    torch.set_num_threads(len(os.sched_getaffinity(0)))
+    torch.set_num_threads(cores())
     rows = {"MLP 8-64-64-1, batch 256": compare(mlp, 400), "CNN conv32-conv64-fc128, batch 128": compare(cnn, 12)}
     result = {
         "command": "python benchmarks/speed.py",
-        "machine": f"{platform.machine()}, {len(os.sched_getaffinity(0))} cores, torch {torch.__version__}",
+        "machine": f"{platform.machine()}, {cores()} cores, torch {torch.__version__}",
         "date": datetime.now(UTC).strftime("%Y-%m-%d"),
         "bar": 0.95,
         "rows": rows,

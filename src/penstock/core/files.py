@@ -8,6 +8,7 @@ import json
 import math
 import os
 import shutil
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -73,6 +74,8 @@ def sha256(path: Path) -> str:
 
 def sync_folder(folder: Path) -> None:
     """Flush a folder's list of names to the disk, so that a rename in it survives a power cut."""
+    if sys.platform == "win32":  # there a folder cannot be opened, and renames are journalled
+        return
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)

@@ -69,7 +69,9 @@ class Engine:
         try:
             self.stepper.train()
             while True:
-                ended = self.clock.over()  # asked before evaluating, lest time run out right after: the last is evaluated
+                ended = (
+                    self.clock.over()
+                )  # asked before evaluating, lest time run out right after: the last is evaluated
                 if self._evaluation_is_due(ended):
                     self._measured("validation", self._validate())
                     ended = self.clock.over()

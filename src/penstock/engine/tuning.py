@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
 
+from penstock.core.machine import cores
 from penstock.optim.adam import Adam
 from penstock.optim.optimizer import Optimizer
 
@@ -71,5 +71,5 @@ def lay_out(module: nn.Module) -> None:
 
 def set_threads(threads: int | None) -> int:
     """Set, and return, the number of processor threads that torch uses; all that this process may use if not given."""
-    torch.set_num_threads(threads or len(os.sched_getaffinity(0)))
+    torch.set_num_threads(threads or cores())
     return torch.get_num_threads()

@@ -92,7 +92,7 @@ class TableSettings(Settings):
     scaling: Annotated[
         Literal["standard", "quantile"],
         Field(description="of numbers: to mean 0 and deviation 1, or by rank to a normal"),
-    ] = "quantile"
+    ] = "standard"
 
 
 class ImageSettings(Settings):
@@ -126,9 +126,11 @@ class NetSettings(Settings):
         None
     )
     numbers: Annotated[
-        Literal["plain", "periodic"],
-        Field(description="how an mlp takes the numbers of a table: as they are, or as waves"),
-    ] = "plain"
+        Literal["auto", "plain", "periodic"],
+        Field(
+            description="how an mlp takes the numbers of a table: as they are, or as waves; auto: waves from 2000 rows"
+        ),
+    ] = "auto"
     sigma: Annotated[float, Field(gt=0, description="frequency of those waves (periodic)")] = 0.3
     activation: Annotated[
         Literal["relu", "gelu", "tanh", "sigmoid", "leaky_relu", "silu"],

@@ -17,7 +17,11 @@ if TYPE_CHECKING:
     from penstock.recipes.job import Job, Supplied
 
 EXAMPLES_SEEN = 1_000_000
-"""How many training examples are gone through where the number of epochs is not given, within 10 to 100 epochs."""
+"""How many training examples are gone through where the number of epochs is not given, within 10 to 40 epochs."""
+LEAST_STEPS = 1000
+"""And how many steps are made at least, for small data."""
+ENOUGH_FOR_PERIODIC = 2000
+"""Training rows from which a table's numbers are given to an mlp as waves; with fewer it overfits."""
 
 
 class Supervised(Recipe):
@@ -90,7 +94,7 @@ class Supervised(Recipe):
         model = recipe.make_model(kind, answer, supplied)
         objective = objective_for(answer, model, kind.inputs, **self.objective_options(answer))
         named = None if supplied.model is not None else recipe.model
-        trained = Trained(objective, kind, answer, named, self.net)
+        trained = Trained(objective, kind, answer, named, recipe.net)
         examples = material.examples(kind, {"target": answer.encode(material.labels)})
         assert recipe.batch_size is not None
         source = Shuffled(
@@ -145,10 +149,14 @@ class Supervised(Recipe):
         choices: dict[str, Any] = {}
         if self.model == "auto" and supplied.model is None:
             choices["model"] = kind.default_model
+        batch = self.batch_size or min(max(1 << (examples // 20).bit_length(), 16), 256)
+        choices["batch_size"] = batch
         if self.epochs is None and self.steps is None and self.minutes is None:
-            choices["epochs"] = float(min(max(round(EXAMPLES_SEEN / examples), 10), 100))
-        if self.batch_size is None:
-            choices["batch_size"] = min(max(1 << (examples // 40).bit_length(), 16), 256)
+            enough_steps = LEAST_STEPS / -(-examples // batch)
+            choices["epochs"] = float(round(max(min(max(EXAMPLES_SEEN / examples, 10), 40), enough_steps)))
+        if self.net.numbers == "auto":
+            chosen = "periodic" if examples >= ENOUGH_FOR_PERIODIC else "plain"
+            choices["net"] = self.net.model_copy(update={"numbers": chosen})
         return self.model_copy(update=choices)
 
     def make_model(self, kind: Kind, answer: Answer, supplied: Supplied) -> Any:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import os
 import platform
 import shlex
 from collections.abc import Sequence
@@ -17,6 +16,7 @@ from rich.console import Console
 import penstock
 from penstock.core.errors import DataError, Interrupted
 from penstock.core.files import folder_in_one_piece, read_json, write_json, write_text
+from penstock.core.machine import cores
 from penstock.core.random import derive, seed_all
 from penstock.engine.checkpoint import Checkpoints
 from penstock.engine.engine import Engine
@@ -170,7 +170,7 @@ def _summary(job: Job, engine: Engine, folder: Path, outcome: str) -> dict[str, 
             "numpy": numpy.__version__,
             "python": platform.python_version(),
         },
-        "machine": f"{platform.system()} {platform.machine()}, {len(os.sched_getaffinity(0))} cores",
+        "machine": f"{platform.system()} {platform.machine()}, {cores()} cores",
         "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
     }
 
