@@ -136,10 +136,8 @@ def main() -> None:
     RESULTS.parent.mkdir(exist_ok=True)
     RESULTS.write_text(json.dumps(result, indent=1) + "\n")
     for name, row in rows.items():
-        print(
-            f"{name}: {row['ratio']:.2f} x ({row['engine_steps_per_second']} against "
-            f"{row['hand_written_steps_per_second']} steps/s), losses {row['engine_loss']} and {row['hand_written_loss']}"
-        )
+        speeds = f"{row['engine_steps_per_second']} against {row['hand_written_steps_per_second']} steps/s"
+        print(f"{name}: {row['ratio']:.2f} x ({speeds}), losses {row['engine_loss']} and {row['hand_written_loss']}")
 
 
 if __name__ == "__main__":

@@ -69,9 +69,7 @@ class Engine:
         try:
             self.stepper.train()
             while True:
-                ended = (
-                    self.clock.over()
-                )  # asked before evaluating, lest time run out right after: the last is evaluated
+                ended = self.clock.over()  # asked once: time that runs out just now must not end it unevaluated
                 if self._evaluation_is_due(ended):
                     self._measured("validation", self._validate())
                     ended = self.clock.over()

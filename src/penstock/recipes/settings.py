@@ -127,9 +127,7 @@ class NetSettings(Settings):
     )
     numbers: Annotated[
         Literal["auto", "plain", "periodic"],
-        Field(
-            description="how an mlp takes the numbers of a table: as they are, or as waves; auto: waves from 2000 rows"
-        ),
+        Field(description="how an mlp takes a table's numbers: as they are, or as waves (auto: from 2000 rows)"),
     ] = "auto"
     sigma: Annotated[float, Field(gt=0, description="frequency of those waves (periodic)")] = 0.3
     activation: Annotated[
