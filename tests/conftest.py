@@ -1,0 +1,327 @@
+"""Small data, the command line in this process, processes that can be signalled, and what equal runs have in common."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from penstock.core.tensors import load_tensors
+
+SETS = Path(__file__).resolve().parents[2] / "shared" / "data"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a command line ended with."""
+
+    code: int
+    out: str
+    err: str
+
+    def refused(self, code: int, *texts: str, alone: bool = True) -> str:
+        """Checks for one line `penstock: where: problem; what to do` that has these texts; gives it back.
+
+        `alone`: nothing else was printed, as is so until data and recipe have been understood.
+        """
+        lines = self.err.splitlines()
+        told = [line for line in lines if line.startswith("penstock: ")]
+        assert self.code == code, self.err
+        assert len(told) == 1, self.err
+        assert lines[-1] == told[0]
+        assert not alone or len(lines) == 1, self.err
+        assert "Traceback" not in self.err
+        assert "internal error" not in self.err
+        where, _, rest = told[0].removeprefix("penstock: ").partition(": ")
+        problem, _, remedy = rest.rpartition("; ")
+        assert where, told[0]
+        assert problem, told[0]
+        assert remedy, told[0]
+        for text in texts:
+            assert text in told[0], told[0]
+        return told[0]
+
+
+@pytest.fixture(autouse=True)
+def handlers() -> Iterator[None]:
+    """The command line handles signals; afterwards they are as they were."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder to work in."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def penstock(here: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., Outcome]:
+    """The command line: the first text is cut at blanks, further words are taken as they are."""
+    from penstock.cli.main import run
+
+    def call(line: str, *words: object) -> Outcome:
+        capsys.readouterr()
+        code = run([*line.split(), *map(str, words)])
+        out, err = capsys.readouterr()
+        return Outcome(code, out, err)
+
+    return call
+
+
+@pytest.fixture
+def shared_sets(monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder with the public sets, or a reason to skip."""
+    folder = Path(os.environ.get("PENSTOCK_DATA") or SETS)
+    if not folder.is_dir():
+        pytest.skip("no public sets: PENSTOCK_DATA names no folder and there is no ../shared/data")
+    monkeypatch.setenv("PENSTOCK_DATA", str(folder))
+    return folder
+
+
+def write_table(path: Path, rows: int = 60, seed: int = 0, header: Sequence[str] | None = None) -> Path:
+    """A csv that can be learned: two numbers, a category, a class that follows from one, a price from the other."""
+    rng = np.random.default_rng(seed)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(header or ("age", "size", "city", "animal", "price"))
+        for row in range(rows):
+            age, size = rng.normal(40, 10), rng.uniform(0, 9)
+            city = ("Paris", "北京", "Köln")[row % 3]
+            animal = "cat" if size < 3 else "dog" if size < 6 else "鸟"
+            writer.writerow([f"{age:.3f}", f"{size:.3f}", city, animal, f"{3 * age + 10 * size:.2f}"])
+    return path
+
+
+def write_pictures(
+    folder: Path, classes: Sequence[str] = ("cat", "dog"), each: int = 12, size: int = 8, seed: int = 0
+) -> Path:
+    """A folder of class folders: each class is bright at another edge."""
+    rng = np.random.default_rng(seed)
+    for number, name in enumerate(classes):
+        (folder / name).mkdir(parents=True, exist_ok=True)
+        for i in range(each):
+            pixels = rng.integers(0, 80, (size, size, 3), dtype=np.uint8)
+            np.rot90(pixels, number)[:2] += 150
+            Image.fromarray(pixels).save(folder / name / f"{i}.png")
+    return folder
+
+
+def write_listing(folder: Path, rows: int = 30) -> Path:
+    """A csv that lists pictures with their brightness and a class; the pictures lie beside it."""
+    rng = np.random.default_rng(1)
+    (folder / "pics").mkdir(parents=True, exist_ok=True)
+    lines = ["file,brightness,shade"]
+    for i in range(rows):
+        level = int(rng.integers(10, 240))
+        pixels = np.clip(rng.normal(level, 5, (8, 8)), 0, 255).astype(np.uint8)
+        Image.fromarray(pixels).save(folder / "pics" / f"{i}.png")
+        lines.append(f"pics/{i}.png,{level},{'dark' if level < 125 else 'light'}")
+    (folder / "list.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return folder / "list.csv"
+
+
+@pytest.fixture
+def table() -> Callable[..., Path]:
+    """See `write_table`."""
+    return write_table
+
+
+@pytest.fixture
+def pictures() -> Callable[..., Path]:
+    """See `write_pictures`."""
+    return write_pictures
+
+
+@pytest.fixture
+def listing() -> Callable[..., Path]:
+    """See `write_listing`."""
+    return write_listing
+
+
+LEAST = "--threads 1 --log-every 3 --steps 7"
+SMALL = "--batch-size 8 --evaluate-every 0.5 --net.widths 4 --net.hidden 8 --net.dropout 0.3 --image.shift 1 --flip"
+
+
+@pytest.fixture
+def words_for() -> Callable[[str, str, Path], list[str]]:
+    """The words that train a task for a few steps on its default data, on a table or on pictures made in `folder`.
+
+    Shuffling, dropout and augmentation are on; seven steps end in mid-epoch and between two rows of the log.
+    """
+
+    def make(task: str, data: str, folder: Path) -> list[str]:
+        words = ["train", task, *LEAST.split()]
+        if data == "default":
+            return words
+        if data == "table":
+            where = [str(write_table(folder / "t.csv")), "--target", "animal" if task == "classify" else "price"]
+        elif task == "classify":
+            where = [str(write_pictures(folder / "图片"))]
+        else:
+            where = [str(write_listing(folder / "listed")), "--target", "brightness"]
+        return [*words, *SMALL.split(), "--data", *where]
+
+    return make
+
+
+@pytest.fixture
+def same_runs() -> Callable[[Path, Path], None]:
+    """Checks that two runs are equal bit for bit: metric rows, evaluation, model, optimizer, random state."""
+    return assert_same
+
+
+def assert_same(one: Path, other: Path) -> None:
+    """See `same_runs`."""
+    for name in ("metrics.jsonl", "evaluation.json", "model/weights.safetensors", "model/config.json"):
+        assert (one / name).read_bytes() == (other / name).read_bytes(), name
+    tensors, states = [], []
+    for run in (one, other):
+        last = sorted((run / "checkpoints").iterdir())[-1]
+        # a checkpoint of the last step may have been written before or after the evaluation there
+        found = load_tensors(last / "tensors.safetensors")
+        tensors.append({name: tensor for name, tensor in found.items() if not name.startswith("best/")})
+        states.append(json.loads((last / "state.json").read_text()))
+    assert tensors[0].keys() == tensors[1].keys()
+    assert all(torch.equal(tensor, tensors[1][name]) for name, tensor in tensors[0].items())
+    for name in ("step", "stepper", "random", "source"):
+        assert states[0][name] == states[1][name], name
+
+
+@pytest.fixture
+def no_report(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leaves out the report, which takes most of the time of a small run."""
+    monkeypatch.setattr("penstock.run.execute.build_report", lambda folder: folder)
+
+
+@pytest.fixture
+def signalled(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Arranges that this process gets a signal when a method is called for the n-th time."""
+
+    def arrange(target: type, method: str, call: int, number: int = signal.SIGTERM) -> None:
+        original = getattr(target, method)
+        calls = 0
+
+        def wrapped(*args: Any, **kwargs: Any) -> Any:
+            nonlocal calls
+            calls += 1
+            if calls == call:
+                os.kill(os.getpid(), number)
+            return original(*args, **kwargs)
+
+        monkeypatch.setattr(target, method, wrapped)
+
+    return arrange
+
+
+NURSERY = """
+import json, os, sys
+from importlib import import_module
+from penstock.cli.main import main
+for room in ("run.execute", "recipes.supervised", "kinds.image", "kinds.table", "recipes.architectures"):
+    import_module("penstock." + room)
+import sklearn.datasets
+import penstock.run.execute
+penstock.run.execute.build_report = lambda folder: folder
+
+def arrange(owner, method, call, number):
+    module, _, name = owner.partition(":")
+    target = getattr(import_module(module), name) if name else import_module(module)
+    original, calls = getattr(target, method), []
+    def wrapped(*args, **kwargs):
+        calls.append(0)
+        if len(calls) == call:
+            os.kill(os.getpid(), number)
+        return original(*args, **kwargs)
+    setattr(target, method, wrapped)
+
+print("ready", flush=True)
+for line in sys.stdin:
+    asked = json.loads(line)
+    pid = os.fork()
+    if pid == 0:
+        os.chdir(asked["folder"])
+        nothing = os.open(os.devnull, os.O_RDWR)
+        errors = os.open("stderr.txt", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+        for handle, number in ((nothing, 0), (nothing, 1), (errors, 2)):
+            os.dup2(handle, number)
+        for moment in asked["moments"]:
+            arrange(*moment)
+        sys.argv = ["penstock", *asked["words"]]
+        main()
+    print(pid, flush=True)
+    print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), flush=True)
+"""
+
+
+class Processes:
+    """Command lines as processes of their own, forked where everything is imported already: each starts at once.
+
+    They draw no report, which takes most of the time of so small a run.
+    """
+
+    def __init__(self, nursery: subprocess.Popen[str]) -> None:
+        self._nursery = nursery
+
+    def run(
+        self,
+        folder: Path,
+        words: Sequence[str],
+        moments: Sequence[tuple[str, str, int, int]] = (),
+        after: tuple[float, int] | None = None,
+    ) -> Outcome:
+        """`moments`: at the n-th call of a method, written ("module:Class", "method", n, signal), the process signals
+        itself. `after`: so many seconds after its start it is sent a signal."""
+        assert self._nursery.stdin is not None
+        request = {"folder": str(folder), "words": list(words), "moments": [list(moment) for moment in moments]}
+        self._nursery.stdin.write(json.dumps(request) + "\n")
+        self._nursery.stdin.flush()
+        pid = int(self._line())
+        if after is not None:
+            time.sleep(after[0])
+            with contextlib.suppress(ProcessLookupError):  # it was done before
+                os.kill(pid, after[1])
+        code = int(self._line())
+        return Outcome(code, "", (folder / "stderr.txt").read_text(encoding="utf-8"))
+
+    def _line(self) -> str:
+        assert self._nursery.stdout is not None
+        return self._nursery.stdout.readline()
+
+
+@pytest.fixture(scope="session")
+def processes() -> Iterator[Processes]:
+    """See `Processes`."""
+    with subprocess.Popen(
+        [sys.executable, "-c", NURSERY], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as nursery:
+        found = Processes(nursery)
+        assert found._line().strip() == "ready"
+        yield found
+        assert nursery.stdin is not None
+        nursery.stdin.close()
+
+
+@pytest.fixture
+def moments_of_chance() -> Callable[[int, float], list[float]]:
+    """So many moments between 0 and a number of seconds, the same in every session."""
+    return lambda count, longest: [random.Random(n).uniform(0, longest) for n in range(count)]
