@@ -140,19 +140,19 @@ def write_listing(folder: Path, rows: int = 30) -> Path:
     return folder / "list.csv"
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def table() -> Callable[..., Path]:
     """See `write_table`."""
     return write_table
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def pictures() -> Callable[..., Path]:
     """See `write_pictures`."""
     return write_pictures
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def listing() -> Callable[..., Path]:
     """See `write_listing`."""
     return write_listing

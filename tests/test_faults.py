@@ -488,13 +488,22 @@ STOPS = [(signal.SIGINT, 130), (signal.SIGTERM, 143)]
 class TestSignals:
     """Line 20, in processes of their own."""
 
-    LINE = "train classify --steps 10 --threads 1 --net.widths 4 --log-every 3 --evaluate-every 0.125 --name run"
+    SETTINGS = (
+        "--target animal --steps 10 --batch-size 8 --net.hidden 8 --threads 1 --log-every 3 --evaluate-every 0.8"
+        " --name run"
+    )
 
     @pytest.fixture(scope="class")
     @classmethod
-    def whole(cls, processes: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    def line(cls, tmp_path_factory: pytest.TempPathFactory, table: Writer) -> list[str]:
+        path = table(tmp_path_factory.mktemp("data") / "t.csv")
+        return ["train", "classify", "--data", str(path), *cls.SETTINGS.split()]
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def whole(cls, line: list[str], processes: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
         folder = tmp_path_factory.mktemp("whole")
-        outcome = processes.run(folder, cls.LINE.split())
+        outcome = processes.run(folder, line)
         assert outcome.code == 0, outcome.err
         return folder / "runs" / "classify" / "run"
 
@@ -505,31 +514,36 @@ class TestSignals:
 
     @pytest.mark.parametrize("place", PLACES)
     def test_saved_and_resumed(
-        self, place: str, processes: Any, whole: Path, tmp_path: Path, same_runs: Command
+        self, place: str, line: list[str], processes: Any, whole: Path, tmp_path: Path, same_runs: Command
     ) -> None:
         number, code = STOPS[list(PLACES).index(place) % 2]
-        outcome = processes.run(tmp_path, self.LINE.split(), [(*PLACES[place], number)])
+        outcome = processes.run(tmp_path, line, [(*PLACES[place], number)])
         outcome.refused(code, "stopped by a signal", "penstock resume runs/classify/run", alone=False)
         assert Checkpoints(tmp_path / "runs/classify/run/checkpoints").names()
         assert not list(tmp_path.rglob("*.part"))
         self.resumed(processes, tmp_path, whole, same_runs)
 
     @pytest.mark.parametrize(("number", "code"), STOPS)
-    def test_while_loading_nothing_is_left(self, number: int, code: int, processes: Any, tmp_path: Path) -> None:
-        moment = ("penstock.kinds.image:ImageMaterial", "fit", 1, number)
-        processes.run(tmp_path, self.LINE.split(), [moment]).refused(code, "start again")
+    def test_while_loading_nothing_is_left(
+        self, number: int, code: int, line: list[str], processes: Any, tmp_path: Path
+    ) -> None:
+        moment = ("penstock.kinds.table:TableMaterial", "fit", 1, number)
+        processes.run(tmp_path, line, [moment]).refused(code, "start again")
         assert not (tmp_path / "runs").exists()
 
     @pytest.mark.parametrize(("number", "code"), STOPS)
-    def test_a_second_signal_leaves_at_once(self, number: int, code: int, processes: Any, tmp_path: Path) -> None:
+    def test_a_second_signal_leaves_at_once(
+        self, number: int, code: int, line: list[str], processes: Any, tmp_path: Path
+    ) -> None:
         moments = [(*PLACES["step"], number), (*PLACES["last checkpoint"], number)]
-        outcome = processes.run(tmp_path, self.LINE.split(), moments)
+        outcome = processes.run(tmp_path, line, moments)
         assert outcome.code == code
         assert "penstock:" not in outcome.err
         assert Checkpoints(tmp_path / "runs/classify/run/checkpoints").names() == []
 
     def test_at_random_moments(
         self,
+        line: list[str],
         processes: Any,
         whole: Path,
         tmp_path: Path,
@@ -537,21 +551,23 @@ class TestSignals:
         moments_of_chance: Callable[[int, float], list[float]],
     ) -> None:
         began = time.perf_counter()
-        outcome = processes.run(tmp_path, [*self.LINE.split()[:-1], "timing"])
+        outcome = processes.run(tmp_path, [*line[:-1], "timing"])
         longest = time.perf_counter() - began
         for turn, moment in enumerate(moments_of_chance(6, 1.1 * longest)):
             number, code = STOPS[turn % 2]
             folder = tmp_path / str(turn)
             folder.mkdir()
-            outcome = processes.run(folder, self.LINE.split(), after=(moment, number))
+            outcome = processes.run(folder, line, after=(moment, number))
             assert outcome.code in (0, code, -number), outcome.err  # -number: before the program had begun
             assert "internal error" not in outcome.err
             if (folder / "runs").exists():
                 self.resumed(processes, folder, whole, same_runs)
 
-    def test_again_and_again(self, processes: Any, whole: Path, tmp_path: Path, same_runs: Command) -> None:
+    def test_again_and_again(
+        self, line: list[str], processes: Any, whole: Path, tmp_path: Path, same_runs: Command
+    ) -> None:
         steps = [(*PLACES["step"][:2], call, signal.SIGTERM) for call in (3, 2, 4)]
-        lines = [self.LINE.split(), ["resume", "run"], ["resume", "run"]]
+        lines = [line, ["resume", "run"], ["resume", "run"]]
         reached = []
         for words, moment in zip(lines, steps, strict=True):
             processes.run(tmp_path, words, [moment]).refused(143, alone=False)

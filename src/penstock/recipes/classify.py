@@ -22,6 +22,9 @@ class Classify(Supervised):
 
     data: Annotated[str, Field(description="a file, a folder, or the name of a set (see: penstock data)")] = "digits"
     monitor: Annotated[str, Field(description="the validation metric that chooses the best weights")] = "accuracy"
+    ema: Annotated[
+        float | None, Field(gt=0, lt=1, description="evaluate and keep a moving average of the weights; none: do not")
+    ] = 0.99
     smoothing: Annotated[float, Field(ge=0, lt=1, description="label smoothing")] = 0.0
     class_weights: Annotated[
         Literal["none", "balanced"], Field(description="balanced: every class counts alike, however rare")
