@@ -267,7 +267,11 @@ for line in sys.stdin:
         for moment in asked["moments"]:
             arrange(*moment)
         sys.argv = ["penstock", *asked["words"]]
-        main()
+        try:
+            main()
+        except SystemExit as left:  # leave at once: to take this interpreter apart costs more than the run
+            sys.stderr.flush()
+            os._exit(left.code or 0)
     print(pid, flush=True)
     print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), flush=True)
 """

@@ -553,7 +553,7 @@ class TestSignals:
         began = time.perf_counter()
         outcome = processes.run(tmp_path, [*line[:-1], "timing"])
         longest = time.perf_counter() - began
-        for turn, moment in enumerate(moments_of_chance(6, 1.1 * longest)):
+        for turn, moment in enumerate(moments_of_chance(12, 1.1 * longest)):
             number, code = STOPS[turn % 2]
             folder = tmp_path / str(turn)
             folder.mkdir()
