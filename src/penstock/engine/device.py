@@ -1,6 +1,8 @@
-"""Where to compute."""
+"""Where to compute, and in which precision."""
 
 from __future__ import annotations
+
+from contextlib import AbstractContextManager, nullcontext
 
 import torch
 
@@ -22,3 +24,8 @@ def pick_device(name: str) -> torch.device:
         reason = str(error).splitlines()[0]
         raise RecipeError("device", f"{name!r} cannot be used ({reason})", "give auto, cpu, cuda or mps") from None
     return device
+
+
+def precision_of(name: str, device: torch.device) -> AbstractContextManager[object]:
+    """A context in which layers compute in this precision: "float32", or "bf16" by autocast."""
+    return torch.autocast(device.type, torch.bfloat16) if name == "bf16" else nullcontext()

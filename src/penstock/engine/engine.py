@@ -17,7 +17,7 @@ from penstock.engine.average import Average
 from penstock.engine.best import Best
 from penstock.engine.checkpoint import Checkpoints
 from penstock.engine.clock import Clock
-from penstock.engine.device import pick_device
+from penstock.engine.device import pick_device, precision_of
 from penstock.engine.plan import Plan
 from penstock.engine.role import copy_checked
 from penstock.engine.stepper import Stepper
@@ -116,8 +116,7 @@ class Engine:
             stack.enter_context(torch.no_grad())
             if self.average and not self._final:
                 stack.enter_context(self.average.in_place())
-            if self.plan.precision == "bf16":
-                stack.enter_context(torch.autocast(self.device.type, torch.bfloat16))
+            stack.enter_context(precision_of(self.plan.precision, self.device))
             return self.objective.evaluate(self._interruptible(batches))
 
     def save(self) -> None:

@@ -12,6 +12,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from penstock.core.batch import Batch
 from penstock.core.errors import RecipeError, suggest
 from penstock.core.objective import Objective, Update
+from penstock.engine.device import precision_of
 from penstock.engine.health import Health, LatchedHealth, PromptHealth
 from penstock.engine.plan import Plan
 from penstock.engine.role import Role
@@ -81,10 +82,7 @@ class Stepper:
 
     def _next(self, turn: Iterator[Update]) -> Update | None:
         """The next update that the objective asks for, computed in the plan's precision."""
-        if self.plan.precision == "bf16":
-            with torch.autocast(self._device.type, torch.bfloat16):
-                update = next(turn, None)
-        else:
+        with precision_of(self.plan.precision, self._device):
             update = next(turn, None)
         if not torch.is_grad_enabled():
             torch.set_grad_enabled(True)

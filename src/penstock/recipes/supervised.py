@@ -12,6 +12,7 @@ from penstock.recipes.recipe import Recipe
 from penstock.recipes.settings import ImageSettings, NetSettings, OptimSettings, SplitSettings, TableSettings
 
 if TYPE_CHECKING:
+    from penstock.data.splits import Splits
     from penstock.kinds.answer import Answer
     from penstock.kinds.kind import Kind, Material
     from penstock.recipes.job import Job, Supplied
@@ -74,21 +75,13 @@ class Supervised(Recipe):
     def build(self, supplied: Supplied) -> Job:
         """Read, understand and split the data; fit the preprocessing; make model, objective and sources."""
         from penstock.data.sources import Shuffled
-        from penstock.data.splits import split
         from penstock.recipes.job import Job, held_out
         from penstock.recipes.trained import Trained, check_model, objective_for
 
         import torch  # isort: skip
 
         material = self.read_material(supplied.data)
-        splits = split(
-            len(material.labels),
-            seed=self.seed,
-            validation=self.split.validation,
-            test=self.split.test,
-            strata=self.strata(material),
-            given=material.given,
-        )
+        splits = self.divide(material)
         kind, answer = material.fit(splits["train"]), self.fit_answer(material, splits["train"])
         recipe = self.resolved(kind, len(splits["train"]), supplied)
         model = recipe.make_model(kind, answer, supplied)
@@ -119,6 +112,19 @@ class Supervised(Recipe):
             "fingerprint": material.fingerprint(),
         }
         return Job(recipe, trained, material, splits, source, rest, {"model": self.optim.build()}, facts)
+
+    def divide(self, material: Material) -> Splits:
+        """The split that the data bring along, or a random one that follows from the seed."""
+        from penstock.data.splits import split
+
+        return split(
+            len(material.labels),
+            seed=self.seed,
+            validation=self.split.validation,
+            test=self.split.test,
+            strata=self.strata(material),
+            given=material.given,
+        )
 
     def read_material(self, supplied: object = None) -> Material:
         """The labelled data that `data` names, or the object given in its place."""

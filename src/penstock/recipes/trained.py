@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +12,10 @@ from torch import nn
 from penstock.core.batch import Batch
 from penstock.core.errors import CheckpointError, DataError, RecipeError, suggest
 from penstock.core.files import read_json, write_json
+from penstock.core.objective import Evaluation
 from penstock.core.tensors import load_tensors, save_tensors
 from penstock.data.sources import InOrder
+from penstock.engine.device import precision_of
 from penstock.engine.role import copy_checked
 from penstock.kinds.answer import Answer
 from penstock.kinds.category import CategoryAnswer
@@ -53,11 +55,24 @@ class Trained:
         source = InOrder(
             examples, torch.arange(len(names)), batch_size=batch_size, transform=self.kind.transform(training=False)
         )
-        device = next(self.objective.parameters()).device
         self.objective.eval()
         with torch.no_grad():
-            outputs = torch.cat([self._outputs(batch.to(device)) for batch in source])
+            outputs = torch.cat([self._outputs(batch) for batch in self._moved(source)])
         return [{"input": name} | said for name, said in zip(names, self.answer.say(outputs.cpu()), strict=True)]
+
+    def evaluate(self, source: InOrder, precision: str = "float32") -> Evaluation:
+        """Metrics and records on labelled examples, in the precision of the training."""
+        self.objective.eval()
+        with torch.no_grad(), precision_of(precision, self.device):
+            return self.objective.evaluate(self._moved(source))
+
+    @property
+    def device(self) -> torch.device:
+        """Where the model is."""
+        return next(self.objective.model.parameters()).device
+
+    def _moved(self, source: InOrder) -> Iterator[Batch]:
+        return (batch.to(self.device) for batch in source)
 
     def _outputs(self, batch: Any) -> torch.Tensor:
         assert isinstance(self.objective, Classification | Regression)

@@ -126,6 +126,9 @@ def _finish(job: Job, engine: Engine, folder: Path, console: Console, outcome: s
 
 
 def _load(engine: Engine, checkpoints: Checkpoints, checkpoint: str | None, console: Console) -> None:
+    if checkpoint is None and not checkpoints.names():
+        console.print("nothing had been saved yet: starting from the beginning", highlight=False)
+        return
     if checkpoint is not None:
         name, (tensors, state) = checkpoint, checkpoints.load(checkpoint)
     else:

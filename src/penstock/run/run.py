@@ -6,12 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from torch import nn
 
 from penstock.core.errors import CheckpointError, DataError, RecipeError
 from penstock.core.files import read_json
-from penstock.data.splits import split as divide
+from penstock.engine.device import pick_device
 from penstock.recipes.job import held_out, judged
 from penstock.recipes.recipe import Recipe, recipe_from
 from penstock.recipes.supervised import Supervised
@@ -31,6 +30,7 @@ class Run:
         recipe = self.recipe
         options = recipe.objective_options if isinstance(recipe, Supervised) else no_options
         self.trained = Trained.load(folder / MODEL, model, options)
+        self.trained.objective.to(pick_device(recipe.device))
         self._data = data
 
     def __repr__(self) -> str:
@@ -69,30 +69,17 @@ class Run:
             material = recipe.read_material(self._data)
             if read_json(self.folder / DATA).get("fingerprint") != material.fingerprint():
                 raise DataError(material.origin, "the data have changed since this run", "restore them, or give --data")
-            rows, split = self._test_rows(recipe, material), "test"
+            rows, split = recipe.divide(material)["test"], "test"
         else:
             named = {"data": data} if isinstance(data, str) else {"data": str(data)} if isinstance(data, Path) else {}
             material = recipe.model_copy(update=named).read_material(None if named else data)
             rows, split = np.arange(len(material.labels)), "all rows"
-        with torch.no_grad():
-            evaluation = self.trained.objective.evaluate(held_out(self.trained, material, rows))
+        evaluation = self.trained.evaluate(held_out(self.trained, material, rows), recipe.precision)
         return judged(self.trained, evaluation, material, rows, split)
 
     def report(self) -> Path:
         """Write the report page again; returns its path."""
         return build_report(self.folder)
-
-    @staticmethod
-    def _test_rows(recipe: Supervised, material: Any) -> np.ndarray:
-        splits = divide(
-            len(material.labels),
-            seed=recipe.seed,
-            validation=recipe.split.validation,
-            test=recipe.split.test,
-            strata=recipe.strata(material),
-            given=material.given,
-        )
-        return splits["test"]
 
 
 def load(path: str | Path, model: nn.Module | None = None, runs: str | Path = "runs") -> Run:
