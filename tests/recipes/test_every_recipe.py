@@ -1,0 +1,196 @@
+"""What every recipe of the registry must do, so that a later one has only to be added to it."""
+
+from __future__ import annotations
+
+import json
+import math
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from penstock.cli.flags import Flag, flags_of, parse_flags
+from penstock.core.batch import Batch
+from penstock.core.errors import RecipeError
+from penstock.engine.plan import Plan
+from penstock.engine.stepper import Stepper
+from penstock.recipes.job import Job, Supplied
+from penstock.recipes.recipe import TASKS, merged, nested, read_recipe_file, recipe_from, recipe_type
+from penstock.recipes.supervised import Supervised
+from penstock.run.execute import make_engine
+
+Words = Callable[[str, str, Path], list[str]]
+
+LABELLED = [task for task in TASKS if issubclass(recipe_type(task), Supervised)]
+CASES = [(task, "default") for task in TASKS] + [(task, data) for task in LABELLED for data in ("table", "pictures")]
+
+every_task = pytest.mark.parametrize("task", TASKS)
+every_case = pytest.mark.parametrize(("task", "data"), CASES)
+
+
+def built(words: list[str], **changes: Any) -> Job:
+    """The job that a command line describes."""
+    recipe = recipe_type(words[1])
+    return recipe.parse(merged(parse_flags(recipe, words[2:]), nested(changes))).build(Supplied())
+
+
+@every_case
+def test_two_steps_move_every_parameter(task: str, data: str, tmp_path: Path, words_for: Words) -> None:
+    job = built(words_for(task, data, tmp_path), steps=2)
+    engine = make_engine(job)
+    trainable = {name: p for name, p in engine.objective.named_parameters() if p.requires_grad}
+    before = {name: p.detach().clone() for name, p in trainable.items()}
+    assert "2 steps" in engine.run()
+    assert engine.clock.step == 2
+    still = [name for name, p in trainable.items() if torch.equal(before[name], p)]
+    assert not still
+    assert all(torch.isfinite(p).all() for p in trainable.values())
+
+
+@every_case
+def test_one_batch_can_be_learned_by_heart(task: str, data: str, tmp_path: Path, words_for: Words) -> None:
+    """Without dropout, a hundred and fifty steps on the same few examples leave next to no loss."""
+    changes = {"net.dropout": 0.0, "net.hidden": [32], "net.widths": [16, 16], "batch_size": 8}
+    job = built(words_for(task, data, tmp_path), **changes)
+    engine = make_engine(job)
+    batch = next(job.source)
+    stepper = engine.stepper
+    stepper.train()
+    first = loss(stepper, batch)
+    for number in range(150):
+        stepper.step(batch, number + 1, 0.2)
+    last = loss(stepper, batch)
+    assert math.isfinite(first)
+    assert last < 0.05 * first
+
+
+def loss(stepper: Stepper, batch: Batch) -> float:
+    with torch.no_grad():
+        return sum(update.loss.item() for update in stepper.objective.step(batch))
+
+
+@every_case
+def test_dump_parses_back_to_itself(task: str, data: str, tmp_path: Path, words_for: Words) -> None:
+    job = built(words_for(task, data, tmp_path))
+    for recipe in (recipe_type(task).parse({}), job.recipe):
+        dumped = json.loads(json.dumps(recipe.dump()))
+        assert recipe_from(dumped) == recipe
+        assert recipe_from(dumped).dump() == recipe.dump()
+    assert None not in (job.recipe.dump()["batch_size"], job.recipe.dump()["model"])
+
+
+def value_for(flag: Flag, default: Any) -> Any:
+    """A permissible value that is not the default."""
+    choices = [choice for choice in flag.metavar.split("|") if choice != str(default)]
+    if flag.shape == "names":
+        return {"年龄": "number", "a.b": "skip"}
+    if flag.shape == "switch":
+        return not default
+    if flag.shape == "list":
+        return {"milestones": [0.25, 0.5], "missing": ["-", "n.v."]}.get(flag.path[-1], [3, 4])
+    if "|" in flag.metavar:
+        return choices[-1]
+    if flag.metavar == "INTEGER":
+        return 7
+    if flag.metavar == "NUMBER":
+        return 0.375
+    return {"delimiter": ";"}.get(flag.path[-1], "文 a=b")
+
+
+def spread(settings: Mapping[str, Any], above: str = "") -> dict[str, Any]:
+    """Nested settings as one level of dotted names, down to those that a user names."""
+    found: dict[str, Any] = {}
+    for name, value in settings.items():
+        inner = isinstance(value, dict) and name != "columns"
+        found |= spread(value, f"{above}{name}.") if inner else {above + name: value}
+    return found
+
+
+@every_task
+def test_flags_file_and_keywords_give_the_same_recipe(task: str, tmp_path: Path) -> None:
+    recipe = recipe_type(task)
+    defaults = spread(recipe.parse({}).dump())
+    flags = flags_of(recipe)
+    values = {".".join(f.path): value_for(f, defaults[".".join(f.path)]) for f in flags}
+    words: list[str] = []
+    for flag in flags:
+        value = values[".".join(flag.path)]
+        if flag.shape == "names":
+            words += [f"{flag.text.removesuffix('NAME')}{name}={kind}" for name, kind in value.items()]
+        elif flag.shape == "switch":
+            words += [flag.text] if value else ["--no-" + flag.text[2:]]
+        elif flag.shape == "list":
+            words += [flag.text, *map(str, value)]
+        else:
+            words += [f"{flag.text}={value}"] if len(words) % 2 else [flag.text, str(value)]
+    from_words = recipe.parse(parse_flags(recipe, words))
+    from_keywords = recipe.parse(nested(values))
+    (tmp_path / "r.toml").write_text(toml(nested(values)), encoding="utf-8")
+    from_file = recipe.parse(read_recipe_file(tmp_path / "r.toml"))
+    (tmp_path / "r.json").write_text(json.dumps(from_words.dump()), encoding="utf-8")
+    from_dump = recipe_from(read_recipe_file(tmp_path / "r.json"))
+    assert from_words == from_keywords == from_file == from_dump
+    assert spread(from_words.dump()) == values | {"task": task}
+    assert all(values[name] != defaults[name] for name in values)
+
+
+def toml(settings: Mapping[str, Any]) -> str:
+    single = [f"{json.dumps(k, ensure_ascii=False)} = {literal(v)}" for k, v in settings.items() if type(v) is not dict]
+    groups = [
+        f"[{name}]\n" + "\n".join(f"{json.dumps(k, ensure_ascii=False)} = {literal(v)}" for k, v in group.items())
+        for name, group in settings.items()
+        if isinstance(group, dict)
+    ]
+    return "\n".join([*single, *groups]) + "\n"
+
+
+def literal(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False)
+
+
+@every_task
+def test_every_setting_is_explained(task: str) -> None:
+    for flag in flags_of(recipe_type(task)):
+        assert flag.help, flag.text
+
+
+@every_task
+def test_the_plan_is_the_engines(task: str) -> None:
+    assert set(Plan.model_fields) <= set(recipe_type(task).model_fields)
+
+
+@pytest.mark.parametrize(
+    "module", ["penstock", "penstock.cli.main", *(home.partition(":")[0] for home in TASKS.values())]
+)
+def test_recipes_import_nothing_heavy(module: str) -> None:
+    code = f"import sys, {module}; print([m for m in ('torch', 'numpy', 'pandas', 'rich', 'PIL') if m in sys.modules])"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "[]"
+
+
+def test_a_task_that_does_not_exist() -> None:
+    with pytest.raises(RecipeError, match="did you mean 'classify'"):
+        recipe_type("clasify")
+
+
+@pytest.mark.parametrize("given", [{}, {"task": 3}, [1]])
+def test_settings_that_do_not_say_their_task(given: Any) -> None:
+    with pytest.raises(RecipeError):
+        recipe_from(given)
+
+
+def test_dotted_names_become_groups() -> None:
+    assert nested({"optim.lr": 1, "optim": {"name": "sgd"}, "a": 2}) == {"optim": {"lr": 1, "name": "sgd"}, "a": 2}
+    assert merged({"a": {"b": 1, "c": 2}}, {"a": {"b": 3}, "d": 4}) == {"a": {"b": 3, "c": 2}, "d": 4}
+
+
+def test_unknown_settings_get_the_nearest_name() -> None:
+    recipe = recipe_type("classify")
+    with pytest.raises(RecipeError, match=r"there is no setting 'optim.lrr'; did you mean 'optim.lr'\?"):
+        recipe.parse({"optim": {"lrr": 1}})
+    with pytest.raises(RecipeError, match=r"did you mean 'batch_size'\?"):
+        recipe.parse({"batch_sise": 1})
