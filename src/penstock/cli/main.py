@@ -11,6 +11,7 @@ from types import FrameType
 
 import penstock
 from penstock.core.errors import Interrupted, PenstockError, RecipeError, suggest
+from penstock.core.machine import share_cores
 
 VERBS = {
     "train": "train a model: penstock train classify --data digits",
@@ -35,6 +36,7 @@ def run(words: Sequence[str]) -> int:
     debug = "--debug" in words
     words = [word for word in words if word != "--debug"]
     signal.signal(signal.SIGTERM, _terminated)
+    share_cores()
     try:
         return _dispatch(words)
     except PenstockError as error:
