@@ -88,7 +88,9 @@ def _cell(text: str) -> str:
 
 def _exit_codes() -> str:
     rows = ["| code | error | |", "|---|---|---|", "| 0 | | done |", "| 1 | | a fault of Penstock itself |"]
-    found = [kind for kind in vars(errors).values() if isinstance(kind, type) and kind.__module__ == errors.__name__]
+    found = [
+        kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, errors.PenstockError)
+    ]
     known = {kind.code: kind for kind in found if kind.code != errors.PenstockError.code}
     for code, kind in sorted(known.items()):
         rows.append(f"| {code} | `{kind.__name__}` | {inspect.getdoc(kind)} |")
@@ -146,13 +148,15 @@ def _signature(value: Any, *, method: bool = False) -> str:
 
 
 def _parameter(parameter: inspect.Parameter, factory: str | None) -> str:
-    mark = {parameter.VAR_POSITIONAL: "*", parameter.VAR_KEYWORD: "**"}.get(parameter.kind, "")
+    mark = (
+        "*" if parameter.kind is parameter.VAR_POSITIONAL else "**" if parameter.kind is parameter.VAR_KEYWORD else ""
+    )
     note = parameter.annotation
     text = mark + parameter.name + ("" if note is parameter.empty else f": {_word(note)}")
     if parameter.default is parameter.empty:
         return text
-    default = factory or (parameter.default.__name__ if callable(parameter.default) else repr(parameter.default))
-    return f"{text} = {default}"
+    name = getattr(parameter.default, "__name__", repr(parameter.default))  # of a function, or the value itself
+    return f"{text} = {factory or name}"
 
 
 def _word(annotation: object) -> str:
@@ -163,8 +167,8 @@ def _factories(value: type) -> Mapping[str, str]:
     """What a dataclass makes anew for each instance, by field."""
     if not dataclasses.is_dataclass(value):
         return {}
-    made = {field.name: field.default_factory for field in dataclasses.fields(value)}
-    return {name: repr(make()) for name, make in made.items() if not isinstance(make, type(dataclasses.MISSING))}
+    fields = dataclasses.fields(value)
+    return {f.name: repr(f.default_factory()) for f in fields if f.default_factory is not dataclasses.MISSING}
 
 
 def _line(value: Any) -> str:
