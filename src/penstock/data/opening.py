@@ -166,15 +166,17 @@ def _from_arrays(name: str, origin: str, arrays: Mapping[str, np.ndarray]) -> Ta
     """x_train, y_train, x_test, y_test (and x_val, y_val), or x and y, as in the archives of Keras and MedMNIST."""
     found: dict[str, tuple[np.ndarray, np.ndarray]] = {}
     for first, second in (("x", "y"), ("images", "labels"), ("data", "target"), ("X", "Y"), ("X", "y")):
-        for part in ("", *PARTS):
+        for part in (*PARTS, ""):
             for names in ((f"{first}_{part}", f"{second}_{part}"), (f"{part}_{first}", f"{part}_{second}")):
                 inputs, targets = (name.strip("_") for name in names)
                 if inputs in arrays and targets in arrays:
-                    found.setdefault(PARTS.get(part, ""), (arrays[inputs], arrays[targets]))
-    if not found or (len(found) > 1 and "train" not in found):
+                    found.setdefault(PARTS.get(part, "train"), (arrays[inputs], arrays[targets]))
+    if "train" not in found:
         there = ", ".join(arrays)
         raise DataError(
-            origin, f"no inputs and targets among its arrays ({there})", "name them x and y, or x_train, y_train, ..."
+            origin,
+            f"no inputs and targets for training among its arrays ({there})",
+            "name them x and y, or x_train, y_train, ...",
         )
     for x, y in found.values():
         if x.ndim == 0 or y.ndim == 0 or len(x) != len(y) or len(x) == 0:
