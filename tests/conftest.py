@@ -159,14 +159,18 @@ def listing() -> Callable[..., Path]:
 
 
 LEAST = "--threads 1 --log-every 3 --steps 7"
-SMALL = "--batch-size 8 --evaluate-every 0.5 --net.widths 4 --net.hidden 8 --net.dropout 0.3 --image.shift 1 --flip"
+SMALL = (
+    "--batch-size 8 --evaluate-every 0.5 --ema 0.9 --net.widths 4 --net.hidden 8 --net.dropout 0.3"
+    " --image.shift 1 --image.flip"
+)
 
 
 @pytest.fixture
 def words_for() -> Callable[[str, str, Path], list[str]]:
     """The words that train a task for a few steps on its default data, on a table or on pictures made in `folder`.
 
-    Shuffling, dropout and augmentation are on; seven steps end in mid-epoch and between two rows of the log.
+    Shuffling, dropout, augmentation and averaging of weights are on, accumulation where batches are not normalised;
+    seven steps end in mid-epoch and between two rows of the log.
     """
 
     def make(task: str, data: str, folder: Path) -> list[str]:
@@ -175,6 +179,7 @@ def words_for() -> Callable[[str, str, Path], list[str]]:
             return words
         if data == "table":
             where = [str(write_table(folder / "t.csv")), "--target", "animal" if task == "classify" else "price"]
+            where += ["--accumulate", "2"]
         elif task == "classify":
             where = [str(write_pictures(folder / "图片"))]
         else:
