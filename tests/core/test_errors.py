@@ -54,6 +54,7 @@ def test_comes_home_from_a_worker_process() -> None:
 
 def test_suggests_the_nearest_name_in_any_case_and_alphabet() -> None:
     assert suggest("lerning_rate", ["weight_decay", "Learning_Rate"]) == "did you mean 'Learning_Rate'?"
+    assert suggest("LERNING_RATE", ["weight_decay", "learning_rate"]) == "did you mean 'learning_rate'?"
     assert suggest("房屋价格", ["面积", "房屋的价格"]) == "did you mean '房屋的价格'?"
 
 

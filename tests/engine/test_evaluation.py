@@ -174,6 +174,21 @@ def test_numbers_that_are_not_finite_are_never_the_best() -> None:
     assert best.value == 2
 
 
+def test_what_is_known_of_the_best_comes_back() -> None:
+    for metrics in ([], losses(math.nan), losses(3, 2, 5, math.nan)):
+        best, _ = observe("loss", *metrics)
+        other = Best("loss")
+        other.load_state(*best.state())
+        assert (other.step, other.epoch, other.waited) == (best.step, best.epoch, best.waited)
+        assert other.waited == sum(not found for found in observe("loss", *metrics)[1])
+        for value in (1.5, 2.0, 2.5):
+            module = nn.Linear(1, 1)
+            fresh, _ = observe("loss", *metrics)
+            again = Best("loss")
+            again.load_state(*best.state())
+            assert again.observe({"loss": value}, module, 9, 1.0) == fresh.observe({"loss": value}, module, 9, 1.0)
+
+
 def test_a_monitor_that_is_not_evaluated_or_does_not_exist() -> None:
     with pytest.raises(RecipeError, match=r"^monitor: 'accuracy' is not evaluated here; choose one of: loss$"):
         engine(Scripted(), epochs=1, monitor="accuracy").run()

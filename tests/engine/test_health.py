@@ -123,7 +123,7 @@ def unmoved_since_bad_step_of_parts(objective: Fragile, parts: int) -> bool:
     return all(torch.equal(value, before[name]) for name, value in objective.state_dict().items())
 
 
-@pytest.mark.parametrize("clip", [{}, {"clip_norm": 0.3}, {"clip_value": 0.1}])
+@pytest.mark.parametrize("clip", [{}, {"clip_norm": 0.3}, {"clip_norm": 100.0}, {"clip_value": 0.1}])
 def test_the_latched_watch_trains_and_reports_as_the_prompt_one(clip: dict[str, float], recorders: Any) -> None:
     first, second = recorders(), recorders()
     prompt, latched = engine("none", watchers=[first], **clip), engine("none", latched=True, watchers=[second], **clip)
