@@ -122,6 +122,16 @@ def test_the_best_weights_are_kept_and_patience_ends_the_run() -> None:
     assert not objective.equals(objective.weights[-1])
 
 
+def test_of_averaged_weights_the_best_average_is_kept() -> None:
+    objective = Scripted(*losses(5, 3, 4))
+    made = engine(objective, epochs=3, ema=0.9)
+    made.run()
+    assert objective.equals(objective.weights[1])
+    made.evaluate([next(made.source)])
+    assert objective.equals(objective.weights[1])
+    assert objective.equals(objective.weights[-1])  # and that is what later evaluations see
+
+
 def test_patience_counts_from_the_last_time_it_became_better() -> None:
     objective = Scripted(*losses(5, 6, 4, 6, 3, 6, 6, 0))
     engine(objective, epochs=100, patience=2).run()

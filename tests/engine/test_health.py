@@ -66,8 +66,8 @@ def points(fault: str = "none") -> Shuffled:
 
 def engine(fault: str, *, latched: bool = False, watchers: Any = (), **plan: Any) -> Engine:
     checkpoints = plan.pop("checkpoints", None)
+    optimizers = {"model": plan.pop("optimizer", AdamW(lr=0.05))}
     plan = {"steps": 12, "log_every": 4, "device": "cpu"} | plan
-    optimizers = {"model": AdamW(lr=0.05)}
     made = Engine(Fragile(), points(fault), Plan(**plan), optimizers, watchers=watchers, checkpoints=checkpoints)
     if latched:
         made.stepper.health = LatchedHealth(CPU, alone=True)
@@ -126,10 +126,11 @@ def unmoved_since_bad_step_of_parts(objective: Fragile, parts: int) -> bool:
 @pytest.mark.parametrize("clip", [{}, {"clip_norm": 0.3}, {"clip_norm": 100.0}, {"clip_value": 0.1}])
 def test_the_latched_watch_trains_and_reports_as_the_prompt_one(clip: dict[str, float], recorders: Any) -> None:
     first, second = recorders(), recorders()
+    clip = {"optimizer": SGD(lr=0.1, momentum=0.5), **clip}  # which, unlike Adam, feels the gradient's size
     prompt, latched = engine("none", watchers=[first], **clip), engine("none", latched=True, watchers=[second], **clip)
     prompt.run()
     latched.run()
-    tolerance = 1e-5 if clip else 0.0  # the scale of a clip is computed in another precision
+    tolerance = 1e-5 if len(clip) > 1 else 0.0  # the scale of a clip is computed in another precision
     for name, value in prompt.objective.state_dict().items():
         torch.testing.assert_close(latched.objective.state_dict()[name], value, rtol=tolerance, atol=tolerance)
     assert [set(row) for row in first.rows] == [set(row) for row in second.rows]

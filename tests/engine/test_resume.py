@@ -221,6 +221,7 @@ def test_interrupted_within_evaluations_and_resumed(batch: int, tmp_path: Path, 
     with pytest.raises(Interrupted, match=r"^step \d+: stopped by a signal; go on with: penstock resume$") as caught:
         made.run()
     assert caught.value.code == 143
+    assert made.validation.count == batch  # the rest of the evaluation was left undone
     assert first.events[-2] == f"saved step-{made.clock.step:09}"
     again = engine(family, tmp_path / "parts", second, seed=1, checkpoint_every=1e9)
     known = load_newest(again)
