@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, Future
 from pathlib import Path
 
 import numpy as np
@@ -141,8 +142,23 @@ def test_a_killed_worker_is_noticed_at_once_and_others_take_its_place(opened: di
         assert torch.equal(next(source)["image"], next(expected)["image"])
 
 
-def test_a_stream_that_is_left_gives_up_what_it_had_asked_for(opened: dict[int, ImageFiles]) -> None:
-    stream = opened[2].stream([torch.arange(4)] * 50)
+def test_a_stream_that_is_left_gives_up_what_it_had_asked_for(folder: Path) -> None:
+    class Idle(Executor):
+        """Does the first task and leaves the others waiting."""
+
+        def __init__(self) -> None:
+            self.futures: list[Future[np.ndarray]] = []
+
+        def submit(self, task: Callable[..., np.ndarray], /, *given: object, **named: object) -> Future[np.ndarray]:
+            self.futures.append(Future())
+            if len(self.futures) == 1:
+                self.futures[0].set_result(task(*given, **named))
+            return self.futures[-1]
+
+    examples = ImageFiles(sorted(folder.iterdir()), SHAPE, {}, workers=2)
+    pool = examples._pool = Idle()
+    stream = examples.stream([torch.arange(4)] * 50)
     next(stream)
+    assert len(pool.futures) == 4  # two for each worker
     stream.close()
-    assert opened[2][torch.tensor([7])]["target"].tolist() == [7]
+    assert [future.cancelled() for future in pool.futures] == [False, True, True, True]
