@@ -42,7 +42,7 @@ def mlp() -> tuple[nn.Module, torch.Tensor, torch.Tensor, int, bool]:
 def cnn() -> tuple[nn.Module, torch.Tensor, torch.Tensor, int, bool]:
     """conv32-conv64-fc128 on 28 x 28 grey pictures."""
     model = CNN(
-        channels=1, height=28, width=28, outputs=10, widths=(32, 64), convolutions=1, hidden=128, batch_norm=False
+        channels=1, height=28, width=28, outputs=10, widths=(32, 64), convolutions=1, hidden=[128], batch_norm=False
     )
     return model, torch.randn(6_400, 1, 28, 28), torch.randint(0, 10, (6_400,)), 128, True
 

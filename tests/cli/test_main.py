@@ -16,7 +16,7 @@ from penstock.recipes.recipe import TASKS
 Command = Callable[..., Any]
 Writer = Callable[..., Path]
 
-FAST = "--threads 1 --steps 3 --net.widths 4 --net.hidden 8"
+FAST = "--threads 1 --steps 3 --net.hidden 8"
 
 
 class TestHelp:

@@ -16,7 +16,7 @@ def size(model: nn.Module) -> int:
 
 def test_two_convolutions_and_two_linear_layers_with_biases() -> None:
     model = CNN(
-        channels=1, height=28, width=28, outputs=10, widths=(32, 64), convolutions=1, hidden=128, batch_norm=False
+        channels=1, height=28, width=28, outputs=10, widths=(32, 64), convolutions=1, hidden=[128], batch_norm=False
     )
     assert size(model) == 421_642
     x = torch.randn(3, 1, 28, 28, dtype=torch.float64)
@@ -77,8 +77,8 @@ def test_normalised_stages_forward_and_backward(shape: tuple[int, int, int]) -> 
 
 
 @pytest.mark.parametrize("shape", [(1, 8, 8), (3, 96, 96), (3, 33, 57), (2, 5, 4), (1, 1, 1), (1, 3, 50)])
-@pytest.mark.parametrize("hidden", [None, 16])
-def test_any_size_of_picture(shape: tuple[int, int, int], hidden: int | None) -> None:
+@pytest.mark.parametrize("hidden", [(), (16,)])
+def test_any_size_of_picture(shape: tuple[int, int, int], hidden: tuple[int, ...]) -> None:
     channels, height, width = shape
     model = CNN(
         channels=channels, height=height, width=width, outputs=7, widths=(4, 8, 8, 8), convolutions=1, hidden=hidden
@@ -88,7 +88,7 @@ def test_any_size_of_picture(shape: tuple[int, int, int], hidden: int | None) ->
 
 def test_channels_last_gives_the_same() -> None:
     torch.manual_seed(7)
-    model = CNN(channels=3, height=12, width=12, outputs=4, widths=(8, 8), convolutions=1, hidden=6).eval()
+    model = CNN(channels=3, height=12, width=12, outputs=4, widths=(8, 8), convolutions=1, hidden=[6]).eval()
     x = torch.randn(3, 3, 12, 12)
     expected = model(x)
     last = model.to(memory_format=torch.channels_last)(x.to(memory_format=torch.channels_last))
@@ -98,7 +98,7 @@ def test_channels_last_gives_the_same() -> None:
 def test_weights_start_with_he_variance() -> None:
     torch.manual_seed(8)
     model = CNN(
-        channels=3, height=8, width=8, outputs=10, widths=(64, 128), hidden=128, convolutions=1, batch_norm=False
+        channels=3, height=8, width=8, outputs=10, widths=(64, 128), hidden=[128], convolutions=1, batch_norm=False
     )
     layers = [m for m in model.modules() if isinstance(m, nn.Conv2d | nn.Linear)]
     for layer, factor in zip(layers, (2, 2, 2, 1), strict=True):

@@ -17,6 +17,7 @@ from penstock.kinds.category import CategoryAnswer
 from penstock.kinds.table import TableKind
 from penstock.models.linear import Linear
 from penstock.recipes.architectures import ACTIVATIONS, MODELS, build_model
+from penstock.recipes.recipe import recipe_type
 from penstock.recipes.settings import NetSettings, OptimSettings
 from penstock.recipes.supervised import Supervised
 from penstock.recipes.trained import Trained, objective_for
@@ -138,7 +139,9 @@ def test_cut_weights(tmp_path: Path, keep: int) -> None:
 
 
 def test_names_at_the_command_line_are_those_of_the_tables() -> None:
-    assert set(Supervised.model_fields["model"].annotation.__args__) == {"auto", *MODELS}  # type: ignore[union-attr]
+    with pytest.raises(RecipeError, match=r"no model 'resnet1'; did you mean 'resnet"):
+        recipe_type("classify").parse({"model": "resnet1"})
+    assert all(name in (Supervised.model_fields["model"].description or "") for name in MODELS)
     assert set(NetSettings.model_fields["activation"].annotation.__args__) == set(ACTIVATIONS)  # type: ignore[union-attr]
 
 
@@ -148,7 +151,7 @@ PICTURE = {"channels": 3, "height": 16, "width": 16}
 
 @pytest.mark.parametrize("name", MODELS)
 def test_every_named_model_takes_its_input(name: str) -> None:
-    net = NetSettings(widths=[4, 8], hidden=[8])
+    net = NetSettings()
     model = build_model(name, PICTURE, 5, net).eval()
     assert model(torch.zeros(2, 3, 16, 16)).shape == (2, 5)
     if name in ("linear", "mlp"):
@@ -159,6 +162,13 @@ def test_every_named_model_takes_its_input(name: str) -> None:
             build_model(name, TABLE, 5, net)
 
 
+def test_a_setting_that_the_model_does_not_have_is_refused() -> None:
+    with pytest.raises(RecipeError, match=r"net\.widths: the model 'mlp' has no such choice"):
+        build_model("mlp", PICTURE, 5, NetSettings(widths=[8]))
+    with pytest.raises(RecipeError, match=r"net\.hidden: the model 'resnet20'"):
+        build_model("resnet20", PICTURE, 5, NetSettings(hidden=[8]))
+
+
 def test_the_network_is_as_the_settings_say() -> None:
     net = NetSettings(hidden=[7, 5], dropout=0.25, activation="tanh", numbers="periodic")
     model = build_model("mlp", TABLE, 2, net)
@@ -167,7 +177,7 @@ def test_the_network_is_as_the_settings_say() -> None:
     assert sum(isinstance(m, nn.Tanh) for m in layers) == 2
     assert {m.p for m in layers if isinstance(m, nn.Dropout)} == {0.25}
     assert any(type(m).__name__ == "Periodic" for m in layers)
-    assert isinstance(build_model("linear", PICTURE, 2, net), Linear)
+    assert isinstance(build_model("linear", PICTURE, 2, NetSettings()), Linear)
 
 
 @pytest.mark.parametrize("name", OptimSettings.model_fields["name"].annotation.__args__)  # type: ignore[union-attr]

@@ -28,7 +28,7 @@ from penstock.run.show import number, show_facts
 from penstock.run.signals import stopping
 
 Writer = Callable[..., Path]
-FAST: dict[str, Any] = {"quiet": True, "threads": 1, "steps": 4, "net.hidden": [8], "net.widths": [4]}
+FAST: dict[str, Any] = {"quiet": True, "threads": 1, "steps": 4, "net.hidden": [8]}
 
 
 def arrays(rows: int = 60) -> tuple[np.ndarray, np.ndarray]:

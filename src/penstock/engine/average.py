@@ -6,22 +6,23 @@ import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from penstock.engine.role import Role, copy_checked
 
 
 class Average:
-    """Follows the roles' parameters and the objective's floating buffers (batch statistics) at rate 1 - decay.
+    """Follows the roles' parameters and their modules' floating buffers (batch statistics) at rate 1 - decay.
 
     The decay starts small, min(decay, (1 + t) / (10 + t)) after t steps, so that the first weights are soon forgotten
     (as in TensorFlow's ExponentialMovingAverage with num_updates; the average is that of Polyak and Juditsky 1992).
     """
 
-    def __init__(self, objective: nn.Module, roles: Sequence[Role], decay: float) -> None:
+    def __init__(self, roles: Sequence[Role], decay: float) -> None:
         self.decay = decay
         self._live = [role.flat.parameter for role in roles]
-        self._live += [buffer for buffer in objective.buffers() if buffer.is_floating_point()]
+        modules = [role.module for role in roles if role.module is not None]
+        self._live += [buffer for module in modules for buffer in module.buffers() if buffer.is_floating_point()]
         self._mean = [value.clone() for value in self._live]
 
     def update(self, step: int) -> None:

@@ -51,7 +51,7 @@ class Engine:
         self.checkpoints, self.watchers = checkpoints, watchers
         self.clock = Clock(plan, source.epoch_steps)
         self.stepper = Stepper(objective, plan, optimizers, self.device)
-        self.average = Average(objective, list(self.stepper.roles.values()), plan.ema) if plan.ema else None
+        self.average = Average(list(self.stepper.roles.values()), plan.ema) if plan.ema else None
         self.best = Best(plan.monitor)
         self.rows, self.seconds = 0, 0.0
         self._evaluate_steps = max(round(plan.evaluate_every * self.clock.epoch_steps), 1)

@@ -35,10 +35,10 @@ class Flat:
                 f"its parameters are {', '.join(sorted(mixed))}",
                 "give them one floating type and device",
             )
-        ordered = sorted(trainable.items(), key=lambda item: item[1].ndim < 2)  # stable: decaying parameters first
+        ordered = sorted(trainable.items(), key=lambda item: not _decays(*item))  # stable: decaying parameters first
         sizes = [-(-p.numel() // ALIGNMENT) * ALIGNMENT for _, p in ordered]
         starts = [0, *accumulate(sizes)]
-        self.decaying = sum(size for size, (_, p) in zip(sizes, ordered, strict=True) if p.ndim >= 2)
+        self.decaying = sum(size for size, item in zip(sizes, ordered, strict=True) if _decays(*item))
         self.parameters = [p for _, p in ordered]
         self._places = {
             name: (start, p.shape, p.stride() if _dense(p) else p.contiguous().stride())
@@ -70,6 +70,10 @@ class Flat:
         if not self.decaying:
             return [(slice(None), 0.0)]
         return [(slice(0, self.decaying), decay), (slice(self.decaying, None), 0.0)]
+
+
+def _decays(name: str, p: Tensor) -> bool:
+    return p.ndim >= 2 and name.rpartition(".")[2] != "bias"
 
 
 def _dense(p: Tensor) -> bool:

@@ -18,12 +18,11 @@ RELU = math.sqrt(2)  # the gain of ReLU: He et al. 2015, equation (10)
 class CNN(nn.Module):
     """Stages of 3 x 3 convolutions, each ending in 2 x 2 max pooling, then a classifier: (B, C, H, W) to (B, K).
 
-    Stage i has `convolutions[i]` convolutions (an int: that many in every stage) of `widths[i]` channels, each followed
-    by batch normalisation, unless `batch_norm` is off, and ReLU. A stage is not pooled where that would leave less than
-    2 pixels a side. With `hidden` units the picture is flattened into a fully connected layer; without, each channel is
+    Stage i has `convolutions[i]` convolutions (an int: that many in every stage; if not given, one in the first, where
+    the picture is large and a convolution costs most, and two in the others) of `widths[i]` channels, each followed by
+    batch normalisation, unless `batch_norm` is off, and ReLU. A stage is not pooled where that would leave less than 2
+    pixels a side. With `hidden` widths the picture is flattened into fully connected layers; without, each channel is
     averaged over the picture. Dropout acts before the last layer. Weights start with He's variance, biases at zero.
-
-    The defaults work little at full resolution, where a convolution costs most, and more behind it.
     """
 
     def __init__(
@@ -34,12 +33,14 @@ class CNN(nn.Module):
         width: int,
         outputs: int,
         widths: Sequence[int] = (32, 64, 128),
-        convolutions: Sequence[int] | int = (1, 2, 2),
-        hidden: int | None = None,
+        convolutions: Sequence[int] | int | None = None,
+        hidden: Sequence[int] = (),
         batch_norm: bool = True,
         dropout: float = 0.0,
     ) -> None:
         super().__init__()
+        if convolutions is None:
+            convolutions = [1] + [2] * (len(widths) - 1)
         counts = [convolutions] * len(widths) if isinstance(convolutions, int) else list(convolutions)
         require_sizes("CNN", channels=channels, height=height, width=width, outputs=outputs, stages=len(widths))
         require_sizes("CNN", **{f"widths[{i}]": n for i, n in enumerate(widths)})
@@ -56,17 +57,16 @@ class CNN(nn.Module):
             if pool:
                 height, width = height // 2, width // 2
         self.stages = nn.Sequential(*stages)
-        if hidden is None:
-            features = widths[-1]
-            self.neck: nn.Module = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
-        else:
-            require_sizes("CNN", hidden=hidden)
-            features = hidden
-            flat = nn.Linear(widths[-1] * height * width, hidden)
-            normal_(flat, RELU)
-            self.neck = nn.Sequential(nn.Flatten(), flat, nn.ReLU())
+        require_sizes("CNN", **{f"hidden[{i}]": n for i, n in enumerate(hidden)})
+        neck: list[nn.Module] = [nn.Flatten()] if hidden else [nn.AdaptiveAvgPool2d(1), nn.Flatten()]
+        flat = widths[-1] * height * width
+        for before, after in zip([flat, *hidden], hidden, strict=False):
+            layer = nn.Linear(before, after)
+            normal_(layer, RELU)
+            neck += [layer, nn.ReLU()]
+        self.neck = nn.Sequential(*neck)
         self.dropout = nn.Dropout(dropout)
-        self.head = nn.Linear(features, outputs)
+        self.head = nn.Linear([widths[-1], *hidden][-1], outputs)
         normal_(self.head, 1.0)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -22,7 +22,7 @@ class MLP(nn.Module):
         *,
         inputs: int,
         outputs: int,
-        hidden: Sequence[int],
+        hidden: Sequence[int] = (256, 256),
         activation: Callable[[], nn.Module] = nn.ReLU,
         dropout: float = 0.0,
     ) -> None:

@@ -14,6 +14,9 @@ from torch import Tensor, nn
 from penstock.core.errors import RecipeError
 from penstock.nn.sizes import require_given, require_sizes
 
+UNTAUGHT = 2
+"""The first codes, "not seen in training" and "missing", start at zero: training may never meet them."""
+
 
 def embedding_width(cardinality: int) -> int:
     """Half the number of categories, rounded up, and at most 50.
@@ -73,6 +76,8 @@ class Tabular(nn.Module):
 def _embedding(cardinality: int, width: int) -> nn.Embedding:
     embedding = nn.Embedding(cardinality, width)
     nn.init.normal_(embedding.weight, std=1 / math.sqrt(width))
+    with torch.no_grad():
+        embedding.weight[:UNTAUGHT] = 0
     return embedding
 
 

@@ -1,93 +1,92 @@
-"""The models that the command line knows by name."""
+"""The models that the command line knows by name, and how one is built for data of given sizes."""
 
 from __future__ import annotations
 
+import inspect
+import math
 from collections.abc import Callable, Mapping
-from functools import partial
-from typing import Any
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
-from torch import nn
-
-from penstock.core.errors import RecipeError
-from penstock.models.cnn import CNN
-from penstock.models.linear import Linear
-from penstock.models.mlp import MLP
-from penstock.models.resnet import resnet18, resnet34, resnet50
-from penstock.models.resnet_cifar import resnet20, resnet32, resnet44, resnet56
-from penstock.models.tabular import Tabular
-from penstock.nn.numeric import Periodic
+from penstock.core.errors import RecipeError, suggest
 from penstock.recipes.settings import NetSettings
 
-Sizes = Mapping[str, Any]
+if TYPE_CHECKING:
+    from torch import nn
 
-ACTIVATIONS: Mapping[str, Callable[[], nn.Module]] = {
-    "relu": nn.ReLU,
-    "gelu": nn.GELU,
-    "tanh": nn.Tanh,
-    "sigmoid": nn.Sigmoid,
-    "leaky_relu": nn.LeakyReLU,
-    "silu": nn.SiLU,
+MODELS = {
+    "linear": "penstock.models.linear:Linear",
+    "mlp": "penstock.models.mlp:MLP",
+    "cnn": "penstock.models.cnn:CNN",
+    "resnet18": "penstock.models.resnet:resnet18",
+    "resnet34": "penstock.models.resnet:resnet34",
+    "resnet50": "penstock.models.resnet:resnet50",
+    "resnet20": "penstock.models.resnet_cifar:resnet20",
+    "resnet32": "penstock.models.resnet_cifar:resnet32",
+    "resnet44": "penstock.models.resnet_cifar:resnet44",
+    "resnet56": "penstock.models.resnet_cifar:resnet56",
+}
+"""Where each model is. Its constructor's keywords say what it is built from: `outputs`; `inputs`, where it takes flat
+rows (and so tables), or any of `channels`, `height` and `width`, where it takes pictures; and settings of `net`."""
+
+ACTIVATIONS = {
+    "relu": "ReLU",
+    "gelu": "GELU",
+    "tanh": "Tanh",
+    "sigmoid": "Sigmoid",
+    "leaky_relu": "LeakyReLU",
+    "silu": "SiLU",
 }
 
 
-def _mlp(sizes: Sizes, outputs: int, net: NetSettings) -> nn.Module:
-    make = partial(
-        MLP,
-        outputs=outputs,
-        hidden=net.hidden or ([256, 256] if "numbers" in sizes else [300, 100]),
-        activation=ACTIVATIONS[net.activation],
-        dropout=0.1 if net.dropout is None else net.dropout,
-    )
+def known_model(name: str) -> str:
+    """The name itself. Raises RecipeError, with the nearest name, where there is no such model."""
+    if name not in ("auto", *MODELS):
+        raise RecipeError("model", f"there is no model {name!r}", suggest(name, ["auto", *MODELS]))
+    return name
+
+
+def build_model(name: str, sizes: Mapping[str, Any], outputs: int, net: NetSettings) -> nn.Module:
+    """A model by name for a picture's `channels`, `height`, `width`, or a table's `numbers` and `cardinalities`.
+
+    Raises RecipeError where model, data and settings do not go together.
+    """
+    make = _find(name)
+    accepted = inspect.signature(make).parameters
+    chosen = {"outputs": outputs} | _settings(name, accepted, net)
     if "numbers" not in sizes:
-        return make(inputs=_pixels(sizes))
-    periodic = (
-        Periodic(features=sizes["numbers"], sigma=net.sigma) if net.numbers == "periodic" and sizes["numbers"] else None
-    )
-    return Tabular(**sizes, number_embedding=periodic, body=lambda width: make(inputs=width))
-
-
-def _linear(sizes: Sizes, outputs: int, net: NetSettings) -> nn.Module:
-    if "numbers" in sizes:
-        return Tabular(**sizes, body=lambda width: Linear(inputs=width, outputs=outputs))
-    return Linear(inputs=_pixels(sizes), outputs=outputs)
-
-
-def _cnn(sizes: Sizes, outputs: int, net: NetSettings) -> nn.Module:
-    widths = net.widths or [32, 64, 128]
-    return CNN(
-        **_image("cnn", sizes),
-        outputs=outputs,
-        widths=widths,
-        convolutions=[1 if stage == 0 else 2 for stage in range(len(widths))],
-        hidden=net.hidden[-1] if net.hidden else None,
-        dropout=0.2 if net.dropout is None else net.dropout,
-    )
-
-
-def _resnet(make: Callable[..., nn.Module], sizes: Sizes, outputs: int, net: NetSettings) -> nn.Module:
-    return make(outputs=outputs, channels=_image(make.__name__, sizes)["channels"])
-
-
-MODELS: Mapping[str, Callable[[Sizes, int, NetSettings], nn.Module]] = {
-    "linear": _linear,
-    "mlp": _mlp,
-    "cnn": _cnn,
-} | {
-    make.__name__: partial(_resnet, make)
-    for make in (resnet18, resnet34, resnet50, resnet20, resnet32, resnet44, resnet56)
-}
-
-
-def build_model(name: str, sizes: Sizes, outputs: int, net: NetSettings) -> nn.Module:
-    """A model by name, for inputs of these sizes. Raises RecipeError where the two do not go together."""
-    return MODELS[name](sizes, outputs, net)
-
-
-def _pixels(sizes: Sizes) -> int:
-    return int(sizes["channels"] * sizes["height"] * sizes["width"])
-
-
-def _image(name: str, sizes: Sizes) -> Sizes:
-    if "height" not in sizes:
+        flat = {"inputs": math.prod(sizes.values())}
+        return make(**{key: size for key, size in {**sizes, **flat}.items() if key in accepted}, **chosen)
+    if "inputs" not in accepted:
         raise RecipeError("model", f"{name!r} takes pictures, and these data are a table", "use mlp or linear")
-    return sizes
+    return _for_table(sizes, net, lambda width: make(inputs=width, **chosen))
+
+
+def _for_table(sizes: Mapping[str, Any], net: NetSettings, body: Callable[[int], nn.Module]) -> nn.Module:
+    """Rows reach a flat model through embeddings of their categories, and of their numbers if asked for."""
+    from penstock.models.tabular import Tabular
+    from penstock.nn.numeric import Periodic
+
+    waves = net.numbers == "periodic" and sizes["numbers"] > 0
+    embedding = Periodic(features=sizes["numbers"], sigma=net.sigma) if waves else None
+    return Tabular(**sizes, number_embedding=embedding, body=body)
+
+
+def _find(name: str) -> Callable[..., nn.Module]:
+    module, _, attribute = MODELS[known_model(name)].partition(":")
+    make: Callable[..., nn.Module] = getattr(import_module(module), attribute)
+    return make
+
+
+def _settings(name: str, accepted: Mapping[str, Any], net: NetSettings) -> dict[str, Any]:
+    """The settings of `net` that the model has. Raises RecipeError for one that was changed and that it has not."""
+    from torch import nn
+
+    chosen: dict[str, Any] = {}
+    for key in ("hidden", "widths", "dropout", "activation"):
+        value, default = getattr(net, key), NetSettings.model_fields[key].get_default(call_default_factory=True)
+        if key in accepted and value != []:
+            chosen[key] = getattr(nn, ACTIVATIONS[value]) if key == "activation" else value
+        elif value != default:
+            raise RecipeError(f"net.{key}", f"the model {name!r} has no such choice", "leave it out")
+    return chosen

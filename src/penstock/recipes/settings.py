@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 from pydantic import Field
 
@@ -13,14 +13,28 @@ if TYPE_CHECKING:
     from penstock.optim.schedules import Schedule
 
 
+RATES = {
+    "adamw": (2e-3, 0.01),
+    "adam": (2e-3, 0.0),
+    "sgd": (0.05, 5e-4),
+    "nesterov": (0.05, 5e-4),
+    "rmsprop": (1e-3, 0.0),
+    "adagrad": (0.01, 0.0),
+}
+"""Peak learning rate and weight decay of each update rule, where they are not given."""
+
+
 class OptimSettings(Settings):
     """The optimizer and its learning-rate schedule."""
 
     name: Annotated[
         Literal["adamw", "adam", "sgd", "nesterov", "rmsprop", "adagrad"], Field(description="the update rule")
     ] = "adamw"
-    lr: Annotated[float, Field(gt=0, description="peak learning rate")] = 2e-3
-    weight_decay: Annotated[float, Field(ge=0, description="on weights, not on biases or normalisation")] = 0.01
+    lr: Annotated[float | None, Field(gt=0, description="peak learning rate; by the update rule if not given")] = None
+    weight_decay: Annotated[
+        float | None,
+        Field(ge=0, description="on weights, not on biases or normalisation; by the update rule if not given"),
+    ] = None
     momentum: Annotated[float, Field(ge=0, lt=1, description="of sgd and nesterov")] = 0.9
     schedule: Annotated[
         Literal["cosine", "linear", "constant", "piecewise"], Field(description="how the rate changes with progress")
@@ -36,13 +50,23 @@ class OptimSettings(Settings):
     ] = Field(default_factory=lambda: [0.5, 0.75])
     drop: Annotated[float, Field(gt=0, lt=1, description="factor at each milestone (piecewise)")] = 0.1
 
+    def resolved(self) -> Self:
+        """With the rate and the decay that suit the update rule, where they were left open."""
+        lr, decay = RATES[self.name]
+        open_ones = {"lr": lr if self.lr is None else self.lr}
+        open_ones["weight_decay"] = decay if self.weight_decay is None else self.weight_decay
+        return self.model_copy(update=open_ones)
+
     def build(self) -> Optimizer:
         """The optimizer with its schedule."""
         from penstock.optim.adam import Adam, AdamW
         from penstock.optim.adaptive import Adagrad, RMSprop
         from penstock.optim.sgd import SGD
 
-        common = {"lr": self.lr, "weight_decay": self.weight_decay}
+        resolved = self.resolved()
+        assert resolved.lr is not None
+        assert resolved.weight_decay is not None
+        common = {"lr": resolved.lr, "weight_decay": resolved.weight_decay}
         schedule = self._schedule()
         match self.name:
             case "adamw":
@@ -83,7 +107,8 @@ class TableSettings(Settings):
     """How to read a table."""
 
     delimiter: Annotated[
-        str | None, Field(min_length=1, max_length=1, description="between fields; found out if not given")
+        str | None,
+        Field(min_length=1, description="between fields, a character or the word tab; found out if not given"),
     ] = None
     encoding: Annotated[str, Field(description="of the file, e.g. utf-8, gbk, latin-1, utf-16")] = "utf-8"
     missing: Annotated[list[str], Field(description="further texts that mean a missing value")] = Field(
@@ -122,9 +147,7 @@ class NetSettings(Settings):
     widths: Annotated[list[Annotated[int, Field(ge=1)]], Field(description="channels of each stage (cnn)")] = Field(
         default_factory=list
     )
-    dropout: Annotated[float | None, Field(ge=0, lt=1, description="share of units dropped in training (mlp, cnn)")] = (
-        None
-    )
+    dropout: Annotated[float, Field(ge=0, lt=1, description="share of units dropped in training (mlp, cnn)")] = 0.1
     numbers: Annotated[
         Literal["auto", "plain", "periodic"],
         Field(description="how an mlp takes a table's numbers: as they are, or as waves (auto: from 2000 rows)"),

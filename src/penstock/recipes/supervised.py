@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from penstock.core.errors import RecipeError
+from penstock.recipes.architectures import MODELS, build_model, known_model
 from penstock.recipes.recipe import Recipe
 from penstock.recipes.settings import ImageSettings, NetSettings, OptimSettings, SplitSettings, TableSettings
 
@@ -29,24 +30,13 @@ class Supervised(Recipe):
     """A recipe for labelled tables and pictures."""
 
     target: Annotated[str | None, Field(description="the column to predict (tables)")] = None
-    columns: Annotated[dict[str, str], Field(description="the kind of a column, set by hand: NAME=KIND")] = Field(
+    columns: Annotated[dict[str, str], Field(description="the kind of a column, set by hand")] = Field(
         default_factory=dict
     )
     model: Annotated[
-        Literal[
-            "auto",
-            "linear",
-            "mlp",
-            "cnn",
-            "resnet18",
-            "resnet34",
-            "resnet50",
-            "resnet20",
-            "resnet32",
-            "resnet44",
-            "resnet56",
-        ],
-        Field(description="auto: cnn for pictures, mlp for tables"),
+        str,
+        Field(description=f"auto (cnn for pictures, mlp for tables), {', '.join(MODELS)}"),
+        AfterValidator(known_model),
     ] = "auto"
     batch_size: Annotated[
         int | None, Field(ge=1, description="examples a step; by the number of examples if not given")
@@ -156,19 +146,19 @@ class Supervised(Recipe):
         if self.model == "auto" and supplied.model is None:
             choices["model"] = kind.default_model
         batch = self.batch_size or min(max(1 << (examples // 20).bit_length(), 16), 256)
-        choices["batch_size"] = batch
+        choices |= {"batch_size": batch, "optim": self.optim.resolved()}
         if self.epochs is None and self.steps is None and self.minutes is None:
             enough_steps = LEAST_STEPS / -(-examples // batch)
             choices["epochs"] = float(round(max(min(max(EXAMPLES_SEEN / examples, 10), 40), enough_steps)))
         if self.net.numbers == "auto":
-            chosen = "periodic" if examples >= ENOUGH_FOR_PERIODIC else "plain"
+            waves = choices.get("model", self.model) == "mlp" and examples >= ENOUGH_FOR_PERIODIC
+            chosen = "periodic" if waves else "plain"
             choices["net"] = self.net.model_copy(update={"numbers": chosen})
         return self.model_copy(update=choices)
 
     def make_model(self, kind: Kind, answer: Answer, supplied: Supplied) -> Any:
         """The user's own module, or the named one, with weights that follow from the seed."""
         from penstock.core.random import seed_all
-        from penstock.recipes.architectures import build_model
 
         seed_all(self.seed)
         if supplied.model is not None:
