@@ -370,6 +370,8 @@ class TestResume:
                 Stepper.step = original  # type: ignore[method-assign]
             outcome.refused(143, f"step {stop}", f"penstock resume runs/{task}/k{stop}", alone=False)
             assert Checkpoints(runs / f"k{stop}" / "checkpoints").names() == [f"step-{stop:09d}"]
+            with (runs / f"k{stop}" / "metrics.jsonl").open("a") as rows:  # as if killed after that checkpoint
+                rows.write('{"split": "train", "step": 8, "loss": 1}\n{"spl')
             assert penstock(f"resume k{stop}").code == 0
             same_runs(runs / "whole", runs / f"k{stop}")
 

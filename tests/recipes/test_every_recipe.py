@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import torch
+from PIL import Image
 
 from penstock.cli.flags import Flag, flags_of, parse_flags
 from penstock.core.batch import Batch
@@ -73,6 +74,33 @@ def test_one_batch_can_be_learned_by_heart(task: str, data: str, tmp_path: Path,
 def loss(stepper: Stepper, batch: Batch) -> float:
     with torch.no_grad():
         return sum(update.loss.item() for update in stepper.objective.step(batch))
+
+
+@pytest.mark.parametrize("task", LABELLED)
+def test_preprocessing_of_a_table_knows_the_training_rows_only(task: str, tmp_path: Path, words_for: Words) -> None:
+    words = words_for(task, "table", tmp_path)
+    job = built(words)
+    lines = (tmp_path / "t.csv").read_text(encoding="utf-8").splitlines()
+    for part in ("validation", "test"):
+        for row in job.splits[part].tolist():
+            age, size, _, animal, price = lines[row + 1].split(",")
+            lines[row + 1] = f"{float(age) + 500},{float(size) * 30},火星,{animal},{price}"
+    (tmp_path / "t.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    again = built(words)
+    assert again.trained.kind.to_json() == job.trained.kind.to_json()
+    assert again.trained.answer.to_json() == job.trained.answer.to_json()
+    assert again.facts["fingerprint"] != job.facts["fingerprint"]
+
+
+def test_preprocessing_of_pictures_knows_the_training_rows_only(tmp_path: Path, words_for: Words) -> None:
+    words = words_for("classify", "pictures", tmp_path)
+    job = built(words)
+    for part in ("validation", "test"):
+        for row in job.splits[part].tolist():
+            Image.new("RGB", (8, 8), "white").save(tmp_path / "图片" / job.material.show(row)["place"])
+    again = built(words)
+    assert again.trained.kind.to_json() == job.trained.kind.to_json()
+    assert again.facts["fingerprint"] != job.facts["fingerprint"]
 
 
 @every_case
