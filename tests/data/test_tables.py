@@ -199,12 +199,12 @@ def _empty_parquet(folder: Path) -> Path:
 
 
 def test_json_lines_keep_their_types(tmp_path: Path) -> None:
-    rows = [{"n": 1, "x": 1, "名": "甲\u2028", "ok": True}, {"n": 2, "x": None, "名": None, "ok": False, "late": 3}]
+    rows = [{"n": 1, "x": 1, "名": "甲\u2028乙", "ok": True}, {"n": 2, "x": None, "名": None, "ok": False, "late": 3}]
     path = write(tmp_path, "t.jsonl", "\n\n".join(json.dumps(row, ensure_ascii=False) for row in rows) + "\r\n")
     frame = read_table(path)
     assert list(frame.index) == ["t.jsonl:1", "t.jsonl:3"]
     assert (frame["n"].dtype, frame["x"].dtype, frame["ok"].dtype) == (np.int64, np.float64, bool)
-    assert frame["名"].tolist() == ["甲\u2028", None]
+    assert frame["名"].tolist() == ["甲\u2028乙", None]
     np.testing.assert_array_equal(frame["late"], [np.nan, 3])
 
 

@@ -99,7 +99,7 @@ def test_how_often_one_evaluates_changes_nothing(recorders: Any) -> None:
         found.append((objective, recorder.of("train"), torch.get_rng_state()))
     (first, rows, state), *others = found
     assert len(first.weights) == 20
-    assert len(rows) == 6
+    assert len(rows) == 7  # every third step, and the last
     for other, other_rows, other_state in others:
         assert first.equals(other.state_dict())
         assert other_rows == rows
@@ -108,7 +108,11 @@ def test_how_often_one_evaluates_changes_nothing(recorders: Any) -> None:
 
 def test_rows_of_training_hold_the_mean_loss_the_norm_and_the_rate(recorder: Any) -> None:
     engine(Scripted(), [recorder], steps=7, log_every=3, validated=False).run()
-    assert [(row["step"], row["epoch"], row["rate"]) for row in recorder.rows] == [(3, 0.6, 0.05), (6, 1.2, 0.05)]
+    assert [(row["step"], row["epoch"], row["rate"]) for row in recorder.rows] == [
+        (3, 0.6, 0.05),
+        (6, 1.2, 0.05),
+        (7, 1.4, 0.05),
+    ]
     assert all(set(row) == {"split", "step", "epoch", "loss", "norm", "rate"} for row in recorder.rows)
 
 

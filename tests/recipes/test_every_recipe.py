@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
@@ -17,7 +18,7 @@ from PIL import Image
 from penstock.cli.flags import Flag, flags_of, parse_flags
 from penstock.core.batch import Batch
 from penstock.core.errors import RecipeError
-from penstock.engine.plan import Plan
+from penstock.engine.plan import Plan, Settings
 from penstock.engine.stepper import Stepper
 from penstock.recipes.job import Job, Supplied
 from penstock.recipes.recipe import TASKS, merged, nested, read_recipe_file, recipe_from, recipe_type
@@ -113,7 +114,15 @@ def test_dump_parses_back_to_itself(task: str, data: str, tmp_path: Path, words_
     assert None not in (job.recipe.dump()["batch_size"], job.recipe.dump()["model"])
 
 
-def value_for(flag: Flag, default: Any) -> Any:
+def element_of(recipe: type[Settings], path: tuple[str, ...]) -> str:
+    """The type of a list's elements, by name, else ""."""
+    for name in path[:-1]:
+        recipe = recipe.model_fields[name].annotation  # type: ignore[assignment]
+    found = re.search(r"list\[.*?(str|int|float)", str(recipe.model_fields[path[-1]].annotation))
+    return found[1] if found else ""
+
+
+def value_for(flag: Flag, element: str, default: Any) -> Any:
     """A permissible value that is not the default."""
     choices = [choice for choice in flag.metavar.split("|") if choice != str(default)]
     if flag.shape == "names":
@@ -121,7 +130,7 @@ def value_for(flag: Flag, default: Any) -> Any:
     if flag.shape == "switch":
         return not default
     if flag.shape == "list":
-        return {"milestones": [0.25, 0.5], "missing": ["-", "n.v."]}.get(flag.path[-1], [3, 4])
+        return {"str": ["-", "n.v."], "int": [3, 4], "float": [0.25, 0.5]}[element]
     if "|" in flag.metavar:
         return choices[-1]
     if flag.metavar == "INTEGER":
@@ -145,7 +154,7 @@ def test_flags_file_and_keywords_give_the_same_recipe(task: str, tmp_path: Path)
     recipe = recipe_type(task)
     defaults = spread(recipe.parse({}).dump())
     flags = flags_of(recipe)
-    values = {".".join(f.path): value_for(f, defaults[".".join(f.path)]) for f in flags}
+    values = {".".join(f.path): value_for(f, element_of(recipe, f.path), defaults[".".join(f.path)]) for f in flags}
     words: list[str] = []
     for flag in flags:
         value = values[".".join(flag.path)]

@@ -40,9 +40,9 @@ def test_saved_and_loaded_it_predicts_the_same(tmp_path: Path) -> None:
     made = trained()
     made.save(tmp_path)
     loaded = Trained.load(tmp_path)
+    assert not loaded.objective.training
     rows: list[object] = [{"a": 1.5, "b": "x"}, {"a": None, "b": "never seen"}]
     assert loaded.predict(rows) == made.predict(rows)
-    assert not loaded.objective.training
     said = loaded.predict([FRAME])
     assert len(said) == 9
     for row in said:
@@ -139,7 +139,7 @@ def test_cut_weights(tmp_path: Path, keep: int) -> None:
 
 
 def test_names_at_the_command_line_are_those_of_the_tables() -> None:
-    with pytest.raises(RecipeError, match=r"no model 'resnet1'; did you mean 'resnet"):
+    with pytest.raises(RecipeError, match=r"model: 'resnet1' cannot be used; did you mean 'resnet"):
         recipe_type("classify").parse({"model": "resnet1"})
     assert all(name in (Supervised.model_fields["model"].description or "") for name in MODELS)
     assert set(NetSettings.model_fields["activation"].annotation.__args__) == set(ACTIVATIONS)  # type: ignore[union-attr]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from typing import Annotated, Literal
 
@@ -32,6 +31,7 @@ def run(words: Sequence[str]) -> int:
     if given is None:
         return 0
     from penstock.core.errors import RecipeError, suggest
+    from penstock.data.download import show_progress
     from penstock.data.named import NAMED, describe, locate
 
     if given.what == "list":
@@ -45,16 +45,10 @@ def run(words: Sequence[str]) -> int:
         if not known.files:
             print(f"{known.name} comes with scikit-learn: nothing to download")
         else:
-            print(locate(known.name, _show))
+            print(locate(known.name, show_progress))
         return 0
     print(f"{known.name}: {known.summary}\ntask      {known.task}\nkind      {known.kind}\nexamples  {known.rows:,}")
     print(f"target    {known.target or 'class'}\nlicence   {known.licence}\nhome      {known.home}")
     for file in known.files:
         print(f"file      {file.url} ({file.size:,} bytes)")
     return 0
-
-
-def _show(done: int, total: int) -> None:
-    if sys.stderr.isatty():
-        share = f"{100 * done // total:3d} %" if total else ""
-        print(f"\r{done:,} bytes {share}", end="\n" if done >= total else "", file=sys.stderr, flush=True)

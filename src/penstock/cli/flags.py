@@ -16,6 +16,9 @@ from pydantic.fields import FieldInfo
 from penstock.core.errors import RecipeError, suggest
 from penstock.engine.plan import Settings
 
+TEXTS = "TEXT ..."
+"""How a list of texts is shown; it is not split at commas, which may be part of them. Lists of numbers are."""
+
 
 @dataclass(frozen=True)
 class Flag:
@@ -73,7 +76,7 @@ def parse_flags(settings: type[Settings], words: Sequence[str], positional: Sequ
                 values.append(queue.pop(0))
             if not values:
                 raise RecipeError(text, "it needs a value", f"write {text} {flag.metavar}")
-            _put(found, path, [part for item in values for part in item.split(",") if part])
+            _put(found, path, values if flag.metavar == TEXTS else [p for item in values for p in item.split(",") if p])
         else:
             if not equals and (not queue or queue[0].startswith("--")):
                 raise RecipeError(text, "it needs a value", f"write {text} {flag.metavar}")
@@ -163,7 +166,7 @@ def _metavar(inner: Any) -> str:
     if get_origin(inner) is Literal:
         return "|".join(map(str, get_args(inner)))
     if get_origin(inner) is list:
-        return "VALUE ..."
+        return TEXTS if get_args(inner) == (str,) else "NUMBER ..."
     if get_origin(inner) is dict:
         return "VALUE"
     return {int: "INTEGER", float: "NUMBER", str: "TEXT", bool: ""}.get(inner, "VALUE")

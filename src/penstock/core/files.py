@@ -90,15 +90,17 @@ def folder_in_one_piece(path: Path, needed: int = 0) -> Iterator[Path]:
     The block flushes its own files. Raises ResourceError with needed and free bytes where the disk refuses.
     """
     beside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    aside = path.with_name(f".{path.name}.{os.getpid()}.old")
     try:
         shutil.rmtree(beside, ignore_errors=True)
         beside.mkdir(parents=True)
         yield beside
         sync_folder(beside)
         if path.exists():
-            shutil.rmtree(path)
+            path.rename(aside)
         beside.rename(path)
         sync_folder(path.parent)
+        shutil.rmtree(aside, ignore_errors=True)
     except OSError as error:
         raise disk_error(path, error, needed) from error
     finally:

@@ -52,8 +52,10 @@ def random_state() -> tuple[dict[str, Tensor], dict[str, Any]]:
     kind, words, *rest = np.random.get_state()  # noqa: NPY002
     version, numbers, gauss = random.getstate()
     tensors = {"torch": torch.get_rng_state(), "numpy": torch.from_numpy(np.asarray(words).astype(np.int64))}
-    if torch.cuda.is_available():
+    if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
         tensors |= {f"cuda.{i}": state for i, state in enumerate(torch.cuda.get_rng_state_all())}
+    if torch.backends.mps.is_available():
+        tensors["mps"] = torch.mps.get_rng_state()
     return tensors, {"numpy": [kind, *rest], "python": [version, list(numbers), gauss]}
 
 
@@ -64,8 +66,10 @@ def restore_random_state(tensors: dict[str, Tensor], values: dict[str, Any]) -> 
     version, numbers, gauss = values["python"]
     random.setstate((version, tuple(numbers), gauss))
     torch.set_rng_state(tensors["torch"])
-    if torch.cuda.is_available():
+    if torch.cuda.is_initialized() and "cuda.0" in tensors:  # type: ignore[no-untyped-call]
         torch.cuda.set_rng_state_all([tensors[f"cuda.{i}"] for i in range(torch.cuda.device_count())])
+    if torch.backends.mps.is_available() and "mps" in tensors:
+        torch.mps.set_rng_state(tensors["mps"])
 
 
 @contextlib.contextmanager

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import http.client
 import os
+import sys
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -103,3 +104,10 @@ def _check(remote: RemoteFile, path: Path, remedy: str) -> None:
     if digest != remote.sha256:
         problem = f"the file has SHA-256 {digest[:12]}..., published was {remote.sha256[:12]}..."
         raise DataError(remote.url, problem, remedy)
+
+
+def show_progress(done: int, total: int) -> None:
+    """How many bytes have arrived, on one line of a terminal."""
+    if sys.stderr.isatty():
+        share = f" of {total:,} ({100 * done // total} %)" if total else ""
+        print(f"\rdownloading: {done:,}{share} bytes", end="\n" if done >= total else "", file=sys.stderr, flush=True)

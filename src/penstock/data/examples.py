@@ -27,6 +27,10 @@ CHUNK_BYTES = 1 << 22
 class Examples(ABC):
     """A set of examples, of which batches are asked for by their indices."""
 
+    def to(self, device: torch.device) -> Examples:
+        """The same examples where they will be used; those that come from files are moved batch by batch."""
+        return self
+
     @abstractmethod
     def stream(self, wanted: Iterable[Tensor]) -> Iterator[tuple[Tensor, Batch]]:
         """For each tensor of indices (B,), those indices and their batch, in order; may read ahead."""
@@ -43,6 +47,10 @@ class InMemory(Examples):
     def __init__(self, tensors: Mapping[str, Tensor]) -> None:
         self.tensors = dict(tensors)
         self._bytes = sum(t[:1].numel() * t.element_size() for t in self.tensors.values())
+
+    def to(self, device: torch.device) -> InMemory:
+        """On another device."""
+        return InMemory({name: tensor.to(device) for name, tensor in self.tensors.items()})
 
     def stream(self, wanted: Iterable[Tensor]) -> Iterator[tuple[Tensor, Batch]]:
         """Batches are views of larger gathered chunks."""

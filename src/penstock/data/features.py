@@ -66,6 +66,11 @@ class TableEncoder:
         )
 
     @property
+    def columns(self) -> list[str]:
+        """The names of all columns that are read."""
+        return [column.name for column in self.numeric] + self.category_names
+
+    @property
     def number_names(self) -> list[str]:
         """The names of the F numbers."""
         return [name for column in self.numeric for name in column.feature_names]
@@ -86,7 +91,7 @@ class TableEncoder:
         Columns may stand in any order, others are ignored, and a row's tensors do not depend on the rows around it.
         Raises DataError where a column is missing or a cell cannot be read.
         """
-        _require(frame, [column.name for column in self.numeric] + self.category_names)
+        _require(frame, self.columns)
         table = np.empty((len(frame), len(self.number_names)), dtype=np.float32)
         filled = 0
         for column in self.numeric:

@@ -13,10 +13,11 @@ import pandas as pd
 
 from penstock.core.errors import DataError, suggest
 from penstock.data.arrays import read_idx, read_npz
+from penstock.data.download import show_progress
 from penstock.data.images import ImageListing, list_images
 from penstock.data.named import NAMED, load
 from penstock.data.paths import missing
-from penstock.data.tables import MISSING, read_table
+from penstock.data.tables import MISSING, clean_cells, read_table
 
 TABLE_SUFFIXES = (".csv", ".tsv", ".txt", ".parquet", ".jsonl", ".ndjson", ".gz")
 ARRAY_SUFFIXES = (".npz", ".npy")
@@ -33,15 +34,29 @@ class ReadOptions:
     delimiter: str | None = None
     encoding: str = "utf-8"
     missing: Sequence[str] = ()
+    present: Sequence[str] = ()
 
     def read(self, path: Path) -> pd.DataFrame:
         """A table, with these options."""
-        missing = [*MISSING, *self.missing]
-        return read_table(path, delimiter=self.delimiter, encoding=self.encoding, missing=missing)
+        return read_table(path, delimiter=self.delimiter, encoding=self.encoding, missing=self._tokens())
+
+    def clean(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """A table that did not come as text, with the same cells missing as if it had."""
+        return clean_cells(frame, self._tokens())
+
+    def _tokens(self) -> list[str]:
+        """The texts that mean a missing value."""
+        present = {text.casefold() for text in self.present}
+        return [text for text in (*MISSING, *self.missing) if text.casefold() not in present]
 
     def to_json(self) -> dict[str, Any]:
         """JSON values."""
-        return {"delimiter": self.delimiter, "encoding": self.encoding, "missing": list(self.missing)}
+        return {
+            "delimiter": self.delimiter,
+            "encoding": self.encoding,
+            "missing": list(self.missing),
+            "present": list(self.present),
+        }
 
 
 @dataclass(frozen=True)
@@ -85,7 +100,7 @@ def open_data(where: str, options: ReadOptions, supplied: object = None) -> Tabl
     Raises DataError for what does not exist or cannot be understood.
     """
     if supplied is not None:
-        return _from_object(where, supplied)
+        return _from_object(where, supplied, options)
     path = Path(where)
     if where in NAMED and not path.exists():
         return _named(where)
@@ -103,7 +118,7 @@ def open_data(where: str, options: ReadOptions, supplied: object = None) -> Tabl
 
 
 def _named(name: str) -> TableData | ImageData:
-    loaded = load(name)
+    loaded = load(name, show_progress)
     if loaded.frame is not None:
         return TableData(name, name, loaded.frame, loaded.target, loaded.splits)
     assert loaded.images is not None
@@ -113,11 +128,11 @@ def _named(name: str) -> TableData | ImageData:
 
 def _from_folder(folder: Path, options: ReadOptions) -> TableData | ImageData:
     """A folder of tables named by split, of idx files, or of a sub-folder for each class."""
-    tables = {
-        part: path
-        for path in sorted(folder.iterdir())
-        if path.name.endswith(TABLE_SUFFIXES) and (part := PARTS.get(path.name.split(".")[0].lower()))
-    }
+    tables: dict[str, Path] = {}
+    for path in sorted(folder.iterdir()):
+        part = PARTS.get(path.name.split(".")[0].lower())
+        if part is not None and path.name.endswith(TABLE_SUFFIXES) and tables.setdefault(part, path) != path:
+            raise DataError(folder, f"{tables[part].name} and {path.name} are both for {part}", "take one away")
     if "train" in tables:
         frames = {part: options.read(path) for part, path in tables.items()}
         columns = list(frames["train"].columns)
@@ -186,12 +201,12 @@ def _from_arrays(name: str, origin: str, arrays: Mapping[str, np.ndarray]) -> Ta
     return _labelled(name, origin, x, y, splits)
 
 
-def _from_object(name: str, supplied: object) -> TableData | ImageData:
+def _from_object(name: str, supplied: object, options: ReadOptions) -> TableData | ImageData:
     if isinstance(supplied, pd.DataFrame):
         frame = supplied.rename(columns=str)
         if not all(isinstance(place, str) for place in frame.index):
             frame = frame.set_axis([f"row {i}" for i in range(len(frame))], axis=0)
-        return TableData(name, name, frame)
+        return TableData(name, name, options.clean(frame))
     if isinstance(supplied, Mapping):
         return _from_arrays(name, name, {str(key): _array(str(key), value) for key, value in supplied.items()})
     if isinstance(supplied, Sequence) and len(supplied) == 2:

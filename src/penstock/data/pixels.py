@@ -28,7 +28,7 @@ class PixelScaling:
         chosen = indices[:: max(-(-len(indices) // limit), 1)]
         count, total, squares = 0, torch.zeros(()), torch.zeros(())
         for _, batch in examples.stream(torch.split(chosen, 256)):
-            pixels = batch["image"].double()  # (B, C, H, W)
+            pixels = batch["image"].cpu().double()  # (B, C, H, W)
             count += pixels.numel() // pixels.shape[1]
             total = total + pixels.sum((0, 2, 3))
             squares = squares + pixels.square().sum((0, 2, 3))

@@ -36,8 +36,8 @@ def read_table(
 ) -> pd.DataFrame:
     """A table whose index says where each row stands, as "housing.csv:17".
 
-    Cells of text tables are stripped `str`, or None where missing; Parquet and JSON lines keep their types. Blank lines
-    are passed over. Raises DataError that names the file and line, and RecipeError for an impossible flag.
+    Text cells are stripped, or None where missing; numbers and dates of Parquet and JSON lines keep their types. Blank
+    lines are passed over. Raises DataError that names the file and line, and RecipeError for an impossible flag.
     """
     existing_file(path)
     name = path.name.lower().removesuffix(".gz")
@@ -47,8 +47,10 @@ def read_table(
         frame, lines = _read_separated(path, read_text(path, encoding), delimiter, missing)
     elif name.endswith(_JSON_LINES):
         frame, lines = read_json_lines(path, read_text(path, encoding))
+        frame = clean_cells(frame, missing)
     elif name.endswith(_PARQUET):
         frame, lines = read_parquet(path)
+        frame = clean_cells(frame, missing)
     else:
         known = ", ".join(suffix[1:] for suffix in (*_TEXT, *_PARQUET, *_JSON_LINES))
         raise DataError(path, "is not a kind of table that can be read", f"export it as one of: {known}")
@@ -86,6 +88,19 @@ def _read_separated(
     frame = pd.DataFrame(dict(enumerate(series)), columns=range(width))
     frame.columns = pd.Index(header, dtype=object)
     return frame, lines
+
+
+def clean_cells(frame: pd.DataFrame, missing: Sequence[str]) -> pd.DataFrame:
+    """The same frame with its text cells stripped, and None where they mean a missing value."""
+    cleaner = _Cleaner(missing)
+    changed = {
+        name: pd.Series(
+            _objects([cleaner[cell] if isinstance(cell, str) else cell for cell in column]), column.index, dtype=object
+        )
+        for name, column in frame.items()
+        if any(isinstance(cell, str) for cell in column)
+    }
+    return frame.assign(**{str(name): column for name, column in changed.items()}) if changed else frame
 
 
 def _objects(values: Sequence[object]) -> np.ndarray:

@@ -32,6 +32,7 @@ class Checkpoints:
         place = self.folder / _name(step)
         needed = sum(tensor.numel() * tensor.element_size() for tensor in tensors.values())
         self.folder.mkdir(parents=True, exist_ok=True)
+        self._clear(place.name)
         with folder_in_one_piece(place, needed) as folder:
             save_tensors(folder / TENSORS, tensors)
             write_json(folder / STATE, state)
@@ -40,6 +41,12 @@ class Checkpoints:
         for old in self.names()[: -self._keep]:
             shutil.rmtree(self.folder / old, ignore_errors=True)
         return place
+
+    def _clear(self, name: str) -> None:
+        """Remove what a killed process left half written, and what lies ahead where an older checkpoint was resumed."""
+        for entry in os.listdir(self.folder):
+            if entry.startswith(".step-") or (entry.startswith("step-") and entry > name):
+                shutil.rmtree(self.folder / entry, ignore_errors=True)
 
     def names(self) -> list[str]:
         """The checkpoints there are, oldest first."""

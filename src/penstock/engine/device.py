@@ -9,10 +9,11 @@ import torch
 from penstock.core.errors import RecipeError
 
 
-def pick_device(name: str) -> torch.device:
+def pick_device(name: str, *, fallback: bool = False) -> torch.device:
     """The device by name; `auto` is the first accelerator, else the processor.
 
-    Raises RecipeError for a device that does not exist or is not there.
+    Raises RecipeError for a device that does not exist or is not there; with `fallback` it is then `auto`, so that a
+    model can be used on another machine than it was trained on.
     """
     if name == "auto":
         found = torch.accelerator.current_accelerator(check_available=True)
@@ -21,6 +22,8 @@ def pick_device(name: str) -> torch.device:
         device = torch.device(name)
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError, NotImplementedError) as error:
+        if fallback:
+            return pick_device("auto")
         reason = str(error).splitlines()[0]
         raise RecipeError("device", f"{name!r} cannot be used ({reason})", "give auto, cpu, cuda or mps") from None
     return device

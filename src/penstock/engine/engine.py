@@ -55,7 +55,7 @@ class Engine:
         self.best = Best(plan.monitor)
         self.rows, self.seconds = 0, 0.0
         self._evaluate_steps = max(round(plan.evaluate_every * self.clock.epoch_steps), 1)
-        self._evaluated_at, self._saved_at, self._saved_seconds = 0, -1, 0.0
+        self._logged_at, self._evaluated_at, self._saved_at, self._saved_seconds = 0, 0, -1, 0.0
         self._signal, self._final = 0, False
 
     def run(self) -> str:
@@ -84,8 +84,8 @@ class Engine:
                 if self.average:
                     self.average.update(self.clock.step)
                 if self.clock.step % self.plan.log_every == 0:
-                    self._measured("train", self.stepper.health.summary() | {"rate": self.stepper.rate})
-            self.stepper.health.check()
+                    self._log()
+            self._log()
             self.save()
             if self._signal:
                 raise _Stop
@@ -138,7 +138,9 @@ class Engine:
         return {f"{group}/{key}": tensor for group, tensors in groups.items() for key, tensor in tensors.items()}, {
             "step": self.clock.step,
             "seconds": self.clock.seconds,
+            "logged_at": self._logged_at,
             "evaluated_at": self._evaluated_at,
+            "progress": self.objective.progress,
             "rows": self.rows,
             "stepper": stepper_values,
             "best": best_values,
@@ -165,7 +167,8 @@ class Engine:
                 self.average.load_tensors(groups.get("average", {}))
             self.best.load_state(groups.get("best", {}), state["best"])
             self.source.load_state_dict(state["source"])
-            self._evaluated_at, self.rows = state["evaluated_at"], state["rows"]
+            self._logged_at, self._evaluated_at = state["logged_at"], state["evaluated_at"]
+            self.objective.progress, self.rows = state["progress"], state["rows"]
             self._saved_at, self._saved_seconds = state["step"], state["seconds"]
             self.clock.start(state["step"], state["seconds"])
             restore_random_state(groups.get("random", {}), state["random"])
@@ -173,6 +176,12 @@ class Engine:
             raise CheckpointError(
                 "checkpoint", f"{error} is missing", "resume with the recipe that wrote it"
             ) from error
+
+    def _log(self) -> None:
+        """Mean loss since the last row, once a step. Raises NumericError where a step was bad."""
+        if self._logged_at != self.clock.step:
+            self._logged_at = self.clock.step
+            self._measured("train", self.stepper.health.summary() | {"rate": self.stepper.rate})
 
     def _validate(self) -> dict[str, float]:
         """Measure on the validation split, and keep the weights if they are the best so far."""

@@ -101,6 +101,8 @@ class LatchedHealth(Health):
 
     def __init__(self, device: torch.device, *, alone: bool) -> None:
         self._device, self._alone = device, alone
+        self._sums = torch.float32 if device.type == "mps" else torch.float64  # mps has no float64
+        self._roles: dict[str, Role] = {}
         self._first_bad = torch.tensor(-1, dtype=torch.int64, device=device)
         self._loss_is_bad = torch.tensor(False, device=device)
         self._losses: dict[str, Tensor] = {}
@@ -109,7 +111,7 @@ class LatchedHealth(Health):
 
     def watch_loss(self, update: Update, step: int) -> None:
         """Add to the sums on the device."""
-        loss = update.loss.detach().double()
+        loss = update.loss.detach().to(self._sums)
         self._loss_is_bad = self._loss_is_bad | ~torch.isfinite(loss)
         scaled = loss * update.weight
         self._losses[update.role] = self._losses[update.role] + scaled if update.role in self._losses else scaled
@@ -125,7 +127,7 @@ class LatchedHealth(Health):
         if clip_value is not None:
             role.flat.gradient.clamp_(-clip_value, clip_value)
         role.update_unless(bad)
-        self._norms[role.name] = norm
+        self._norms[role.name], self._roles[role.name] = norm, role
 
     def summary(self) -> dict[str, float]:
         """The one place where the device is waited for."""
@@ -137,7 +139,10 @@ class LatchedHealth(Health):
     def check(self) -> None:
         """Raises NumericError where a step was bad."""
         step = int(self._first_bad.item())
-        if step >= 0:
+        if step >= 0:  # nothing has moved since: the gradient of the latest step is bad in the same place
+            for role in self._roles.values():
+                if role.first_bad_parameter() is not None:
+                    raise _bad_gradient(role, step)
             raise NumericError(f"step {step}", "the loss or a gradient is not finite", REMEDY)
 
     def state_dict(self) -> dict[str, Any]:
@@ -149,7 +154,7 @@ class LatchedHealth(Health):
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Put sums and norms back on the device."""
         self._losses = {
-            role: torch.tensor(total, dtype=torch.float64, device=self._device)
+            role: torch.tensor(total, dtype=self._sums, device=self._device)
             for role, (total, _) in state["losses"].items()
         }
         self._weights = {role: weight for role, (_, weight) in state["losses"].items()}

@@ -59,8 +59,13 @@ class Stepper:
     def train(self) -> None:
         """Put the roles' modules in training mode; teachers, targets and frozen parts stay in evaluation mode."""
         for role in self.roles.values():
-            if role.module is not None:
-                role.module.train()
+            if role.module is None:
+                continue
+            role.module.train()
+            for part in role.module.modules():
+                parameters = list(part.parameters())
+                if parameters and not any(p.requires_grad for p in parameters):
+                    part.eval()
 
     @property
     def rate(self) -> float:
@@ -70,14 +75,14 @@ class Stepper:
     def state(self) -> tuple[dict[str, dict[str, Tensor]], dict[str, Any]]:
         """Tensors in groups, and JSON values."""
         tensors = {f"optimizer.{name}": role.tensors() for name, role in self.roles.items()}
-        updates = {name: role.updates for name, role in self.roles.items()}
-        return tensors, {"updates": updates, "health": self.health.state_dict()}
+        counts = {name: {"updates": role.updates, "rate": role.rate} for name, role in self.roles.items()}
+        return tensors, {"roles": counts, "health": self.health.state_dict()}
 
     def load_state(self, groups: Mapping[str, Mapping[str, Tensor]], state: Mapping[str, Any]) -> None:
         """Put back what `state` gave."""
         for name, role in self.roles.items():
             role.load_tensors(groups.get(f"optimizer.{name}", {}))
-            role.updates = state["updates"][name]
+            role.updates, role.rate = state["roles"][name]["updates"], state["roles"][name]["rate"]
         self.health.load_state_dict(state["health"])
 
     def _next(self, turn: Iterator[Update]) -> Update | None:

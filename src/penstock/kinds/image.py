@@ -15,7 +15,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from penstock.core.errors import DataError
+from penstock.core.errors import DataError, RecipeError
 from penstock.data.decode import decode
 from penstock.data.examples import Examples, ImageFiles, InMemory
 from penstock.data.images import find_files, measure
@@ -37,6 +37,8 @@ class ReadImages:
     skip_bad: int = 0
     memory: float = 4.0
     workers: int = 0
+    shape: tuple[int, int, int] | None = None
+    """That of a model that there is already, (C, H, W)."""
 
 
 class ImageKind(Kind):
@@ -106,6 +108,10 @@ class ImageMaterial(Material):
         else:
             channels, height, width = self.pictures.pixels.shape[1:]
             self.shape, self.detail = (channels, height, width), f"all {height} x {width}"
+            if reading.shape not in (None, self.shape):
+                raise DataError(self.origin, f"pictures of shape {self.shape}", f"this model takes {reading.shape}")
+            if reading.size not in (None, height) or (height != width and reading.size is not None):
+                raise RecipeError("image.size", f"pictures in an array stay {height} x {width}", "leave it out")
         height, width = self.shape[1:]
         self.augment = Augment(flip=flip, shift=max(width // 14, 1) if shift is None else shift)
         needed = len(self.pictures) * int(np.prod(self.shape))
@@ -171,15 +177,17 @@ class ImageMaterial(Material):
         """One size for all, by the headers of the files."""
         found, bad = measure(self.pictures.files, self._reading.skip_bad)
         self._leave_out(bad)
-        (height, width), side = found.common, self._reading.size
-        if side is not None:
+        (height, width), side, channels = found.common, self._reading.size, found.channels
+        if self._reading.shape is not None:
+            channels, height, width = self._reading.shape
+        elif side is not None:
             height = width = side
         elif not found.equal or max(height, width) > LARGEST_SIDE:
             height = width = max(min(min(found.common), LARGEST_SIDE) // 8 * 8, 8)
         (low_h, low_w), (high_h, high_w) = found.smallest, found.largest
         sizes = f"all {low_h} x {low_w}" if found.equal else f"from {low_h} x {low_w} to {high_h} x {high_w}"
         fitted = "" if (height, width) == found.common and found.equal else f", fitted into {height} x {width}"
-        return (found.channels, height, width), sizes + fitted
+        return (channels, height, width), sizes + fitted
 
     def _decode_files(self) -> None:
         """Read every file once; keep the pixels where they are to be held in memory."""

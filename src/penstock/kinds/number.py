@@ -54,8 +54,9 @@ class NumberAnswer(Answer):
         every = -(-len(target) // MOST_POINTS)
         points = torch.stack([target, prediction], 1)[::every]
         residual = (prediction - target).numpy()
-        edges = np.quantile(residual, [0.005, 0.995])
-        counts, edges = np.histogram(residual, bins=40, range=(edges[0], edges[1]))
+        residual = residual[np.isfinite(residual)]
+        low, high = np.quantile(residual, [0.005, 0.995]) if len(residual) else (0.0, 1.0)
+        counts, edges = np.histogram(residual.clip(low, high), bins=40, range=(low, high))  # the tails in the end bins
         return {
             "regression": {
                 "points": points.tolist(),

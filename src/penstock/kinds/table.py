@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 import pandas as pd
+import torch
 from torch import Tensor
 
 from penstock.core.errors import DataError, RecipeError, suggest
@@ -43,23 +44,28 @@ class TableKind(Kind):
     def read(self, given: Sequence[object]) -> tuple[list[str], Examples]:
         """Table files, JSON objects as text, dicts, or DataFrames, one after the other."""
         frames = [self._frame(item) for item in given]
-        frame = frames[0] if len(frames) == 1 else pd.concat(frames)
-        return [str(place) for place in frame.index], InMemory(self.encoder.encode(frame))
+        encoded = [self.encoder.encode(frame) for frame in frames]  # each by itself: a column that one lacks is missed
+        tensors = {name: torch.cat([part[name] for part in encoded]) for name in encoded[0]}
+        return [str(place) for frame in frames for place in frame.index], InMemory(tensors)
 
     def _frame(self, item: object) -> pd.DataFrame:
         if isinstance(item, pd.DataFrame):
-            return item
+            return self.reading.clean(item)
+        if isinstance(item, np.ndarray | torch.Tensor):
+            rows = np.atleast_2d(np.asarray(item))
+            names = [f"row {i}" for i in range(len(rows))]
+            return pd.DataFrame(rows, columns=[f"x{i}" for i in range(rows.shape[1])], index=names)
         if isinstance(item, str) and item.lstrip().startswith("{"):
             try:
                 item = json.loads(item)
             except ValueError as error:
                 raise DataError("input", f"not valid JSON ({error})", 'write {"column": value, ...}') from None
         if isinstance(item, Mapping):
-            return pd.DataFrame([dict(item)], index=["input"], dtype=object)
+            return self.reading.clean(pd.DataFrame([dict(item)], index=["input"], dtype=object))
         if isinstance(item, str | Path):
             return self.reading.read(Path(item))
         raise DataError(
-            "input", f"cannot read {type(item).__name__} as rows", "give a table file, a dict or a DataFrame"
+            "input", f"cannot read {type(item).__name__} as rows", "give a table file, a dict, a DataFrame or an array"
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -95,8 +101,10 @@ class TableMaterial(Material):
 
     def fit(self, rows: np.ndarray) -> TableKind:
         """Scaling, imputation and categories, from these rows."""
-        kinds = {column.name: column.kind for column in self.columns}
-        return TableKind(TableEncoder.fit(self.frame.iloc[rows], kinds, scaling=self._scaling), self._reading)
+        train = self.frame.iloc[rows]
+        empty = {c.name for c in self.columns if not c.by_hand and c.missing and train[c.name].isna().all()}
+        kinds = {column.name: column.kind for column in self.columns if column.name not in empty}
+        return TableKind(TableEncoder.fit(train, kinds, scaling=self._scaling), self._reading)
 
     def examples(self, kind: Kind, tensors: Mapping[str, Tensor]) -> Examples:
         """All rows, encoded, in memory."""
@@ -133,10 +141,12 @@ def table_material(
     split_column: str | None,
     scaling: Literal["standard", "quantile"],
     reading: ReadOptions,
+    used: Sequence[str] | None = None,
 ) -> TableMaterial | ImageData:
     """Find the target, the split and the kind of every column; a table that lists picture files is pictures.
 
-    Raises DataError for a target that is not there, RecipeError for names that do not exist.
+    `used` are the columns of a model that there is already: others are left alone. Raises DataError for a target that
+    is not there, RecipeError for names that do not exist.
     """
     target = target or data.target
     names = [str(name) for name in data.frame.columns]
@@ -152,9 +162,11 @@ def table_material(
             raise RecipeError("split.column", f"there is no column {split_column!r}", suggest(split_column, names))
         given = data.frame[split_column].astype(str).to_numpy()
     features = data.frame.drop(columns=[name for name in (target, split_column) if name is not None])
-    columns = infer_columns(
-        features, {name: kind for name, kind in kinds.items() if name not in (target, split_column)}
-    )
+    if used is not None:
+        features = features[[name for name in features.columns if name in used]]
+    elsewhere = (target, split_column)
+    by_hand = {n: kind for n, kind in kinds.items() if (n not in elsewhere if used is None else n in features)}
+    columns = infer_columns(features, by_hand)
     pictures = [column for column in columns if column.kind == "image"]
     if pictures:
         return _listed_pictures(data, pictures[0].name, target, given)

@@ -122,5 +122,5 @@ class Regression(Supervised):
 
     def predict(self, batch: Batch) -> Tensor:
         """Predictions (B,) in the target's unit."""
-        output: Tensor = self(batch).double().reshape(batch.size)
+        output: Tensor = self(batch).cpu().double().reshape(batch.size)
         return output * self.scale + self.centre

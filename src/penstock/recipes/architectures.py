@@ -40,9 +40,9 @@ ACTIVATIONS = {
 
 
 def known_model(name: str) -> str:
-    """The name itself. Raises RecipeError, with the nearest name, where there is no such model."""
+    """The name itself. Raises ValueError, which says the nearest name, where there is no such model."""
     if name not in ("auto", *MODELS):
-        raise RecipeError("model", f"there is no model {name!r}", suggest(name, ["auto", *MODELS]))
+        raise ValueError(suggest(name, ["auto", *MODELS]))
     return name
 
 

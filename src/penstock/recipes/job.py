@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from penstock.core.objective import Evaluation
+from penstock.data.examples import Examples
 from penstock.data.sources import InOrder, Shuffled
 from penstock.kinds.kind import Material
 from penstock.optim.optimizer import Optimizer
@@ -26,6 +27,10 @@ class Supplied:
 
     data: object = None
     model: nn.Module | None = None
+
+    def names(self) -> list[str]:
+        """What was supplied, for the record: it must be supplied again to go on."""
+        return [name for name in ("data", "model") if getattr(self, name) is not None]
 
 
 @dataclass(frozen=True)
@@ -63,9 +68,13 @@ def judged(
     }
 
 
-def held_out(trained: Trained, material: Material, rows: np.ndarray, *, batch_size: int = 512) -> InOrder:
-    """Rows of some material as the model takes them, in order."""
+def labelled(trained: Trained, material: Material) -> Examples:
+    """All rows of some material as the model takes them, with their targets, on the model's device."""
     target = trained.answer.encode(material.labels)
-    examples = material.examples(trained.kind, {"target": target})
+    return material.examples(trained.kind, {"target": target}).to(trained.device)
+
+
+def held_out(trained: Trained, examples: Examples, rows: np.ndarray, *, batch_size: int = 512) -> InOrder:
+    """Some of the examples, in order."""
     transform = trained.kind.transform(training=False)
     return InOrder(examples, torch.from_numpy(rows), batch_size=batch_size, transform=transform)

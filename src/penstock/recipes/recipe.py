@@ -132,16 +132,28 @@ def _one_line(recipe: type[Recipe], error: ValidationError, where: str) -> Recip
     if first["type"] == "extra_forbidden":
         owner = _settings_at(recipe, path[:-1])
         prefix = ".".join([*path[:-1], ""])
-        known = [prefix + name for name in owner.model_fields]
-        return RecipeError(where, f"there is no setting {field!r}", suggest(field, known))
+        elsewhere = [name for name in _all_names(recipe) if name.endswith(f".{path[-1]}")]
+        known = elsewhere[:1] or [prefix + name for name in owner.model_fields]
+        remedy = f"did you mean {known[0]!r}?" if elsewhere else suggest(field, known)
+        return RecipeError(where, f"there is no setting {field!r}", remedy)
     if first["type"] == "missing":
         return RecipeError(f"{where}: {field}", "it is required", f"give --{field.replace('_', '-')}")
     message = re.sub(r"^(Input|Value|String) should", "it must", first["msg"])
     message = message.replace(", unable to parse string as a number", "").replace(
         "greater than or equal to", "at least"
     )
-    message = message.replace("less than or equal to", "at most")
+    message = message.replace("less than or equal to", "at most").removeprefix("Value error, ")
     return RecipeError(f"{where}: {field}", f"{first['input']!r} cannot be used", message)
+
+
+def _all_names(settings: type[Settings], above: str = "") -> list[str]:
+    """Every setting, with dots."""
+    names = []
+    for name, field in settings.model_fields.items():
+        inner: Any = field.annotation
+        group = isinstance(inner, type) and issubclass(inner, Settings)
+        names += _all_names(inner, f"{above}{name}.") if group else [above + name]
+    return names
 
 
 def _settings_at(settings: type[Settings], path: list[str]) -> type[Settings]:

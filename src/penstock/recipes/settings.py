@@ -114,6 +114,9 @@ class TableSettings(Settings):
     missing: Annotated[list[str], Field(description="further texts that mean a missing value")] = Field(
         default_factory=list
     )
+    present: Annotated[
+        list[str], Field(description="texts that are values, although they usually mean a missing one, e.g. none")
+    ] = Field(default_factory=list)
     scaling: Annotated[
         Literal["standard", "quantile"],
         Field(description="of numbers: to mean 0 and deviation 1, or by rank to a normal"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Annotated, Any, Self
 
 from pydantic import AfterValidator, Field
 
@@ -48,8 +48,6 @@ class Supervised(Recipe):
     table: TableSettings = TableSettings()
     image: ImageSettings = ImageSettings()
 
-    answer: ClassVar[str]
-
     @abstractmethod
     def objective_options(self, answer: Answer) -> dict[str, Any]:
         """What the task adds to its objective."""
@@ -65,7 +63,8 @@ class Supervised(Recipe):
     def build(self, supplied: Supplied) -> Job:
         """Read, understand and split the data; fit the preprocessing; make model, objective and sources."""
         from penstock.data.sources import Shuffled
-        from penstock.recipes.job import Job, held_out
+        from penstock.engine.device import pick_device
+        from penstock.recipes.job import Job, held_out, labelled
         from penstock.recipes.trained import Trained, check_model, objective_for
 
         import torch  # isort: skip
@@ -73,12 +72,12 @@ class Supervised(Recipe):
         material = self.read_material(supplied.data)
         splits = self.divide(material)
         kind, answer = material.fit(splits["train"]), self.fit_answer(material, splits["train"])
-        recipe = self.resolved(kind, len(splits["train"]), supplied)
-        model = recipe.make_model(kind, answer, supplied)
+        recipe = self.resolved(material, kind, len(splits["train"]), supplied)
+        model = recipe.make_model(kind, answer, supplied).to(pick_device(self.device))
         objective = objective_for(answer, model, kind.inputs, **self.objective_options(answer))
         named = None if supplied.model is not None else recipe.model
         trained = Trained(objective, kind, answer, named, recipe.net)
-        examples = material.examples(kind, {"target": answer.encode(material.labels)})
+        examples = labelled(trained, material)
         assert recipe.batch_size is not None
         source = Shuffled(
             examples,
@@ -88,7 +87,7 @@ class Supervised(Recipe):
             transform=kind.transform(training=True),
             drop_last=self.drop_last,
         )
-        rest = {part: held_out(trained, material, splits[part]) for part in ("validation", "test")}
+        rest = {part: held_out(trained, examples, splits[part]) for part in ("validation", "test")}
         check_model(trained, rest["validation"], self.monitor)
         facts = {
             "name": material.name,
@@ -100,6 +99,7 @@ class Supervised(Recipe):
             "splits": {part: len(rows) for part, rows in splits.items()},
             "suspicions": material.audit(self.task, splits),
             "fingerprint": material.fingerprint(),
+            "supplied": supplied.names(),
         }
         return Job(recipe, trained, material, splits, source, rest, {"model": self.optim.build()}, facts)
 
@@ -116,33 +116,40 @@ class Supervised(Recipe):
             given=material.given,
         )
 
-    def read_material(self, supplied: object = None) -> Material:
-        """The labelled data that `data` names, or the object given in its place."""
-        from penstock.data.opening import ImageData, ReadOptions, TableData, open_data
-        from penstock.kinds.image import ImageMaterial, ReadImages
-        from penstock.kinds.table import TableMaterial, table_material
+    def read_material(self, supplied: object = None, kind: Kind | None = None) -> Material:
+        """The labelled data that `data` names, or the object given in its place.
 
-        reading = ReadOptions(self.table.delimiter, self.table.encoding, tuple(self.table.missing))
+        For a model that there is already, `kind` says what it takes: other columns are left alone, pictures brought to
+        its size, and a split column is not looked for.
+        """
+        from penstock.data.opening import ImageData, ReadOptions, TableData, open_data
+        from penstock.kinds.image import ImageKind, ImageMaterial, ReadImages
+        from penstock.kinds.table import TableKind, TableMaterial, table_material
+
+        table = self.table
+        reading = ReadOptions(table.delimiter, table.encoding, tuple(table.missing), tuple(table.present))
         found: TableData | TableMaterial | ImageData = open_data(self.data, reading, supplied)
         if isinstance(found, TableData):
             found = table_material(
                 found,
                 target=self.target,
                 kinds=self.columns,
-                split_column=self.split.column,
-                scaling=self.table.scaling,
+                split_column=self.split.column if kind is None else None,
+                used=kind.encoder.columns if isinstance(kind, TableKind) else None,
+                scaling=table.scaling,
                 reading=reading,
             )
         if isinstance(found, ImageData):
             pictures = self.image
-            how = ReadImages(pictures.size, pictures.skip_bad, pictures.memory, pictures.workers)
+            shape = kind.shape if isinstance(kind, ImageKind) else None
+            how = ReadImages(pictures.size, pictures.skip_bad, pictures.memory, pictures.workers, shape)
             return ImageMaterial(found, how, pictures.shift, pictures.flip)
         assert isinstance(found, TableMaterial)
         return found
 
-    def resolved(self, kind: Kind, examples: int, supplied: Supplied) -> Self:
+    def resolved(self, material: Material, kind: Kind, examples: int, supplied: Supplied) -> Self:
         """The same recipe with what was left open decided by rule, so that its record says all."""
-        choices: dict[str, Any] = {}
+        choices: dict[str, Any] = {"target": str(material.labels.name)} if material.word == "table" else {}
         if self.model == "auto" and supplied.model is None:
             choices["model"] = kind.default_model
         batch = self.batch_size or min(max(1 << (examples // 20).bit_length(), 16), 256)

@@ -146,7 +146,7 @@ def check_model(trained: Trained, source: InOrder, monitor: str) -> None:
     """Try the model on a few examples of a source. Raises RecipeError unless it takes them, gives as many numbers an
     example as there are answers, and `monitor` is among the metrics."""
     few = InOrder(source.examples, source.indices[:8], batch_size=8, transform=source.transform)
-    batch = next(iter(few))
+    batch = next(iter(few)).to(trained.device)
     _check_outputs(trained, batch)
     with torch.no_grad():
         metrics = trained.objective.evaluate([batch]).metrics

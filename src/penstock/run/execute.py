@@ -14,7 +14,7 @@ from typing import Any
 from rich.console import Console
 
 import penstock
-from penstock.core.errors import DataError, Interrupted
+from penstock.core.errors import DataError, Interrupted, RecipeError
 from penstock.core.files import folder_in_one_piece, read_json, write_json, write_text
 from penstock.core.machine import cores
 from penstock.core.random import derive, seed_all
@@ -72,9 +72,13 @@ def resume(
     console = console or Console(stderr=True)
     recipe = recipe_from(read_json(folder / RECIPE), str(folder / RECIPE))
     set_threads(recipe.threads)
+    before = read_json(folder / DATA)
+    for name in before.get("supplied", ()):
+        if name not in supplied.names():
+            again = f"give it again, in Python: penstock.resume({str(folder)!r}, {name}=...)"
+            raise RecipeError(folder, f"its {name} was an object, which no file can name", again)
     job = recipe.build(supplied)
-    before = read_json(folder / DATA).get("fingerprint")
-    if before != job.facts["fingerprint"]:
+    if before.get("fingerprint") != job.facts["fingerprint"]:
         raise DataError(
             job.facts["origin"], "the data have changed since this run began", "restore them, or train anew"
         )
@@ -166,7 +170,7 @@ def _summary(job: Job, engine: Engine, folder: Path, outcome: str) -> dict[str, 
         "device": str(engine.device),
         "threads": torch.get_num_threads(),
         "seed": job.recipe.seed,
-        "command": command_for(job.recipe, folder),
+        "command": command_for(job, folder),
         "versions": {
             "penstock": penstock.__version__,
             "torch": torch.__version__,
@@ -178,11 +182,13 @@ def _summary(job: Job, engine: Engine, folder: Path, outcome: str) -> dict[str, 
     }
 
 
-def command_for(recipe: Recipe, folder: Path) -> str:
-    """The command line that does the same again."""
-    return shlex.join(
-        ["penstock", "train", recipe.task, "--recipe", str(folder / RECIPE), "--name", f"{folder.name}-again"]
-    )
+def command_for(job: Job, folder: Path) -> str:
+    """The command line that does the same again, or the call, where data or model were objects."""
+    recipe = str(folder / RECIPE)
+    if not job.facts["supplied"]:
+        return shlex.join(["penstock", "train", job.recipe.task, "--recipe", recipe, "--name", f"{folder.name}-again"])
+    objects = ", ".join(f"{name}={name}" for name in job.facts["supplied"])
+    return f"penstock.train({job.recipe.task!r}, {objects}, ...) with the settings of {recipe}"
 
 
 def _csv(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

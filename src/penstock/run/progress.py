@@ -11,7 +11,8 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn
 from rich.text import Text
 
-from penstock.core.files import finite
+from penstock.core.errors import CheckpointError
+from penstock.core.files import disk_error, finite, write_text
 from penstock.engine.watcher import Row, Watcher
 
 if TYPE_CHECKING:
@@ -25,14 +26,21 @@ class MetricsFile(Watcher):
         self.path = path
 
     def started(self, engine: Engine) -> None:
-        """Drop the rows that were written after the checkpoint."""
+        """Drop the rows written after the checkpoint. Raises CheckpointError where some before it are gone."""
         lines = self.path.read_text(encoding="utf-8").splitlines(keepends=True) if self.path.exists() else []
-        self.path.write_text("".join(lines[: engine.rows]), encoding="utf-8")
+        if len(lines) < engine.rows:
+            problem = f"it has {len(lines)} rows, the checkpoint knows {engine.rows}"
+            raise CheckpointError(self.path, problem, "restore it, or train again")
+        write_text(self.path, "".join(lines[: engine.rows]))
 
     def measured(self, row: Row) -> None:
-        """One more line."""
-        with self.path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(finite(row), allow_nan=False) + "\n")
+        """One more line. Raises ResourceError where the disk refuses."""
+        line = json.dumps(finite(row), allow_nan=False) + "\n"
+        try:
+            with self.path.open("a", encoding="utf-8") as file:
+                file.write(line)
+        except OSError as error:
+            raise disk_error(self.path, error, len(line)) from error
 
 
 class ProgressBar(Watcher):

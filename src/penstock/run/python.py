@@ -9,6 +9,7 @@ from typing import Any
 from rich.console import Console
 from torch import nn
 
+from penstock.core.errors import RecipeError
 from penstock.recipes.job import Supplied
 from penstock.recipes.recipe import nested, recipe_type
 from penstock.run.execute import resume as execute_resume
@@ -26,6 +27,9 @@ def train(
     or any `nn.Module`. `settings` are named as the flags: `epochs=10, optim={"lr": 3e-3}`, or `**{"optim.lr": 3e-3}`.
     Raises PenstockError, a line each, for what cannot be done.
     """
+    if not isinstance(model, nn.Module | str | None):
+        said = model.__name__ if isinstance(model, type) else type(model).__name__
+        raise RecipeError("model", f"{said} is not a module", "give an instance of nn.Module, or the name of a model")
     given = nested(settings)
     named = isinstance(data, str | Path)
     if data is not None:

@@ -11,7 +11,7 @@ from torch import nn
 from penstock.core.errors import CheckpointError, DataError, RecipeError
 from penstock.core.files import read_json
 from penstock.engine.device import pick_device
-from penstock.recipes.job import held_out, judged
+from penstock.recipes.job import held_out, judged, labelled
 from penstock.recipes.recipe import Recipe, recipe_from
 from penstock.recipes.supervised import Supervised
 from penstock.recipes.trained import Trained, no_options
@@ -30,7 +30,7 @@ class Run:
         recipe = self.recipe
         options = recipe.objective_options if isinstance(recipe, Supervised) else no_options
         self.trained = Trained.load(folder / MODEL, model, options)
-        self.trained.objective.to(pick_device(recipe.device))
+        self.trained.objective.to(pick_device(recipe.device, fallback=True))
         self._data = data
 
     def __repr__(self) -> str:
@@ -56,7 +56,10 @@ class Run:
         return self.trained.predict(list(inputs) if isinstance(inputs, list | tuple) else [inputs])
 
     def evaluate(self, data: object = None) -> dict[str, float]:
-        """The metrics on the test split, or on all of other labelled `data` (a path, a name, or an object)."""
+        """The metrics on the test split, or on other labelled `data` (a path, a name, or an object).
+
+        Of other data that bring a test split along, that is used, and else all rows.
+        """
         found: dict[str, float] = self.findings(data)["metrics"]
         return found
 
@@ -71,10 +74,15 @@ class Run:
                 raise DataError(material.origin, "the data have changed since this run", "restore them, or give --data")
             rows, split = recipe.divide(material)["test"], "test"
         else:
-            named = {"data": data} if isinstance(data, str) else {"data": str(data)} if isinstance(data, Path) else {}
-            material = recipe.model_copy(update=named).read_material(None if named else data)
-            rows, split = np.arange(len(material.labels)), "all rows"
-        evaluation = self.trained.evaluate(held_out(self.trained, material, rows), recipe.precision)
+            named = {"data": str(data)} if isinstance(data, str | Path) else {}
+            other = recipe.model_copy(update=named)
+            material = other.read_material(None if named else data, self.trained.kind)
+            parts = np.full(len(material.labels), "") if material.given is None else material.given.astype(str)
+            rows, split = np.flatnonzero(np.char.lower(parts) == "test"), "test"
+            if not len(rows):
+                rows, split = np.arange(len(parts)), "all rows"
+        source = held_out(self.trained, labelled(self.trained, material), rows)
+        evaluation = self.trained.evaluate(source, recipe.precision)
         return judged(self.trained, evaluation, material, rows, split)
 
     def report(self) -> Path:
