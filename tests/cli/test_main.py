@@ -9,8 +9,7 @@ from typing import Any
 import pytest
 
 import penstock as package
-from penstock.cli.main import VERBS, run
-from penstock.core.errors import DataError, RecipeError
+from penstock.cli.main import VERBS
 from penstock.recipes.recipe import TASKS
 
 Command = Callable[..., Any]
@@ -93,11 +92,12 @@ class TestMistakes:
         penstock(line).refused(code, text)
         assert list(here.iterdir()) == []
 
-    def test_debug_shows_where(self, here: Path) -> None:
-        with pytest.raises(RecipeError, match="'train'"):
-            run(["trian", "--debug"])
-        with pytest.raises(DataError, match="digts"):
-            run(["--debug", "train", "classify", "--data", "digts"])
+    def test_debug_shows_where_and_keeps_the_exit_code(self, penstock: Command, here: Path) -> None:
+        for line, code in (("trian --debug", 2), ("--debug train classify --data digts", 3)):
+            outcome = penstock(line)
+            assert outcome.code == code
+            assert "Traceback" in outcome.err
+            assert outcome.err.splitlines()[-1].startswith("penstock: ")
 
     def test_what_nobody_thought_of(self, penstock: Command, monkeypatch: pytest.MonkeyPatch) -> None:
         def broken(*args: object) -> None:
@@ -109,8 +109,9 @@ class TestMistakes:
         assert outcome.err == (
             "penstock: internal error: ZeroDivisionError: 一 二; run again with --debug and report it\n"
         )
-        with pytest.raises(ZeroDivisionError):
-            run(["runs", "--debug"])
+        shown = penstock("runs --debug")
+        assert shown.code == 1
+        assert "Traceback" in shown.err
 
     def test_the_nearest_run(self, penstock: Command, here: Path) -> None:
         assert penstock(f"train regress {FAST} --name houses").code == 0

@@ -263,3 +263,12 @@ def test_a_state_without_a_part_is_refused() -> None:
     without = {name: value for name, value in tensors.items() if name != "random/torch"}
     with pytest.raises(CheckpointError, match=r"^checkpoint: 'torch' is missing; "):
         engine(narrow()).load_state(without, state)
+
+
+def test_a_branch_that_was_left_does_not_win(two: Checkpoints) -> None:
+    """After going on from step 7, what lies ahead belongs to another training; half-written folders go as well."""
+    (two.folder / ".step-000000013.1.part").mkdir()
+    two.save(9, *content(9))
+    assert sorted(os.listdir(two.folder)) == two.names()
+    assert two.names() == [NAMES[0], "step-000000009"]
+    assert two.newest()[0] == "step-000000009"

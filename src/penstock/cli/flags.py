@@ -62,6 +62,8 @@ def parse_flags(settings: type[Settings], words: Sequence[str], positional: Sequ
     queue = list(words)
     while queue:
         word = queue.pop(0)
+        if word[:1] in ("—", "–", "−"):
+            raise RecipeError(word, "it begins with a dash that is not a hyphen", "flags begin with two hyphens: --")
         if not word.startswith("--") or word == "--":
             loose.append(word)
             continue

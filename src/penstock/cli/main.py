@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import sys
+import traceback
 from collections.abc import Sequence
 from importlib import import_module
 from types import FrameType
 
 import penstock
-from penstock.core.errors import Interrupted, PenstockError, RecipeError, suggest
+from penstock.core.errors import Interrupted, PenstockError, RecipeError, ResourceError, suggest
 from penstock.core.machine import share_cores
 
 VERBS = {
@@ -28,7 +30,11 @@ VERBS = {
 
 def main() -> None:
     """The entry point of the command."""
-    sys.exit(run(sys.argv[1:]))
+    try:
+        code = run(sys.argv[1:])
+    finally:  # from here on a signal has nothing to save
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    sys.exit(code)
 
 
 def run(words: Sequence[str]) -> int:
@@ -41,7 +47,7 @@ def run(words: Sequence[str]) -> int:
         return _dispatch(words)
     except PenstockError as error:
         if debug:
-            raise
+            traceback.print_exc()
         print(f"penstock: {error}", file=sys.stderr)
         return error.code
     except KeyboardInterrupt:
@@ -50,9 +56,12 @@ def run(words: Sequence[str]) -> int:
     except BrokenPipeError:  # the reader of our output has gone, as in `penstock runs | head -1`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - the last resort: a fault of ours is one line too
         if debug:
-            raise
+            traceback.print_exc()
+        if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+            print("penstock: output: there is no space left to write to; make room", file=sys.stderr)
+            return ResourceError.code
         said = " ".join(str(error).split())[:300]
         line = f"penstock: internal error: {type(error).__name__}: {said}; run again with --debug and report it"
         print(line, file=sys.stderr)

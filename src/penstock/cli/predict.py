@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -12,6 +13,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from penstock.cli.verb import Verb
+from penstock.core.errors import RecipeError
 
 
 class Predict(Verb):
@@ -44,6 +46,11 @@ def run(words: Sequence[str]) -> int:
     from penstock.core.files import write_text
     from penstock.run.run import load
 
+    if given.output is not None:
+        target = Path(given.output)
+        if target.is_dir() or not target.parent.is_dir():
+            problem = "is a folder" if target.is_dir() else f"there is no folder {str(target.parent)!r}"
+            raise RecipeError("--output", f"{given.output}: {problem}", "give a file in a folder that exists")
     predictions = load(given.run, runs=given.runs).predict(given.inputs)
     if given.format == "json":
         text = json.dumps(predictions, indent=1, ensure_ascii=False) + "\n"
@@ -53,6 +60,7 @@ def run(words: Sequence[str]) -> int:
         print(text, end="")
     else:
         write_text(Path(given.output), text)
+        print(f"wrote {len(predictions):,} predictions to {given.output}", file=sys.stderr)
     return 0
 
 

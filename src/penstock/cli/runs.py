@@ -9,6 +9,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from penstock.cli.verb import Verb
+from penstock.core.errors import harmless
 
 
 class Runs(Verb):
@@ -51,18 +52,12 @@ def _line(folder: Path) -> list[str]:
     name = f"{folder.parent.name}/{folder.name}"
     try:
         summary, evaluation = _read(folder)
-    except CheckpointError:  # one damaged run does not hide the others
+        if summary is None:
+            return [name, "unfinished", "", "", "", ""]
+        numbers = [f"{summary['epochs']:.4g}", f"{summary['seconds']:.1f}"]
+        return [name, summary["status"], summary["model"], *numbers, _headline(evaluation)]
+    except (CheckpointError, KeyError, TypeError, ValueError):  # one damaged run does not hide the others
         return [name, "damaged", "", "", "", ""]
-    if summary is None:
-        return [name, "unfinished", "", "", "", ""]
-    return [
-        name,
-        summary["status"],
-        summary["model"],
-        f"{summary['epochs']:.4g}",
-        f"{summary['seconds']:.1f}",
-        _headline(evaluation),
-    ]
 
 
 def _compare(console: Any, folders: list[Path]) -> None:
@@ -117,7 +112,7 @@ def _table(console: Any, header: list[str], rows: list[list[str]]) -> None:
 
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in header:
-        table.add_column(Text(name), overflow="fold")
+        table.add_column(Text(harmless(name)), overflow="fold")
     for row in rows:
-        table.add_row(*map(Text, row))
+        table.add_row(*(Text(harmless(cell)) for cell in row))
     console.print(table)

@@ -17,7 +17,7 @@ class PenstockError(Exception):
 
     def __init__(self, where: object, problem: str, remedy: str) -> None:
         self.where, self.problem, self.remedy = str(where), problem, remedy
-        super().__init__(" ".join(f"{where}: {problem}; {remedy}".split()))
+        super().__init__(harmless(" ".join(f"{where}: {problem}; {remedy}".split())))
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Worker processes send their errors home."""
@@ -70,6 +70,11 @@ class Interrupted(PenstockError):
     def __reduce__(self) -> tuple[Any, ...]:
         """With the signal, which its constructor asks for."""
         return type(self), (self.signal, self.where, self.problem, self.remedy)
+
+
+def harmless(text: str) -> str:
+    """The text with control characters spelt out: what stands in a file must not steer a terminal."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
 def suggest(given: str, options: Iterable[str]) -> str:

@@ -142,14 +142,20 @@ def shown(value: object) -> str:
     return repr(text) if isinstance(value, str) else text
 
 
+_DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+")
+
+
 def _refuse(series: pd.Series[Any], bad: Mask, wanted: str, instead: str = "category") -> None:
     if not bad.any():
         return
     row = int(bad.argmax())
     value = series.iloc[row]
+    what = f"column {str(series.name)!r} holds {shown(value)}, which is not {wanted}"
+    if _DECIMAL_COMMA.fullmatch(str(value)):
+        raise DataError(place(series, row), what, f"write decimals with a point, {str(value).replace(',', '.')}")
     raise DataError(
         place(series, row),
-        f"column {str(series.name)!r} holds {shown(value)}, which is not {wanted}",
+        what,
         f"correct it, declare it missing with --missing {shell(str(value)[:60])}, "
         f"or say what the column is with {shell(f'--columns.{series.name}')} {instead}",
     )

@@ -175,6 +175,10 @@ class Classes:
         return cls(names)
 
 
+LARGEST = 1e30
+"""The largest target: its square must not leave float32 by far when it is standardised."""
+
+
 @dataclass(frozen=True)
 class Scale:
     """Mean and standard deviation of a number to predict."""
@@ -188,6 +192,10 @@ class Scale:
         if len(values) == 0 or values.min() == values.max():
             seen = f"is {values[0]:g} in each of the {len(values)} training rows" if len(values) else "has no row"
             raise DataError("target", f"{seen}, so there is nothing to predict", "choose another target")
+        if np.abs(values).max() > LARGEST:
+            raise DataError(
+                "target", f"it reaches {np.abs(values).max():g}, beyond float32", "scale it, or take its logarithm"
+            )
         return cls(float(values.mean()), float(values.std()))
 
     def encode(self, values: Floats) -> Tensor:
@@ -241,9 +249,11 @@ def _require(frame: pd.DataFrame, names: list[str]) -> None:
     absent = [name for name in names if name not in frame.columns]
     if absent:
         listed = ", ".join(map(repr, absent))
-        there = [str(name) for name in frame.columns]
+        near = suggest(absent[0], [str(name) for name in frame.columns])
         raise DataError(
-            _source(frame), f"{'columns' if len(absent) > 1 else 'column'} {listed} missing", suggest(absent[0], there)
+            _source(frame),
+            f"{'columns' if len(absent) > 1 else 'column'} {listed} missing, which the model takes",
+            near if near.startswith("did") else "add what is missing, or rename a column",
         )
 
 

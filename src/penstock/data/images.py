@@ -154,12 +154,20 @@ def _pictures_below(folder: Path, seen: set[tuple[int, int]]) -> list[Path]:
 
 
 def _pictures(folder: Path) -> list[Path]:
-    names = [entry.name for entry in _visible(folder) if entry.name.lower().endswith(SUFFIXES) and entry.is_file()]
+    named = [entry for entry in _visible(folder) if entry.name.lower().endswith(SUFFIXES)]
+    names = [entry.name for entry in named if not _is_folder(entry)]
     return [folder / name for name in sorted(names, key=natural)]
 
 
 def _folders(folder: Path) -> list[Path]:
-    return [folder / name for name in sorted((e.name for e in _visible(folder) if e.is_dir()), key=natural)]
+    return [folder / name for name in sorted((e.name for e in _visible(folder) if _is_folder(e)), key=natural)]
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link that may not be followed
+        return False
 
 
 def _visible(folder: Path) -> list[os.DirEntry[str]]:

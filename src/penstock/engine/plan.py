@@ -31,8 +31,11 @@ class Settings(BaseModel):
 class Plan(Settings):
     """The engine's settings. Training ends at whichever of `epochs`, `steps` and `minutes` is reached first."""
 
-    epochs: Annotated[float | None, Field(gt=0, description="how often to go through the training examples")] = None
-    steps: Annotated[int | None, Field(ge=1, description="how many batches to train on")] = None
+    epochs: Annotated[
+        float | None,
+        Field(gt=0, le=1e7, description="how often to go through the training examples; by their number if not given"),
+    ] = None
+    steps: Annotated[int | None, Field(ge=1, le=10**12, description="how many batches to train on")] = None
     minutes: Annotated[float | None, Field(gt=0, description="time budget; schedules anneal within it")] = None
     accumulate: Annotated[int, Field(ge=1, description="split each batch into this many parts, to save memory")] = 1
     precision: Annotated[
@@ -57,6 +60,6 @@ class Plan(Settings):
         float, Field(ge=0, description="seconds between checkpoints, at least; one is always written at the end")
     ] = 30
     device: Annotated[str, Field(description="auto, cpu, cuda, cuda:1, mps")] = "auto"
-    threads: Annotated[int | None, Field(ge=1, description="processor threads; all cores when not given")] = None
+    threads: Annotated[int | None, Field(ge=1, le=1024, description="processor threads; all cores if not given")] = None
     fused: Annotated[bool, Field(description="use torch's fused optimizer kernels where there is one")] = True
     seed: Annotated[int, Field(ge=0, lt=1 << 63, description="all randomness follows from it")] = 0

@@ -167,6 +167,10 @@ def table_material(
     elsewhere = (target, split_column)
     by_hand = {n: kind for n, kind in kinds.items() if (n not in elsewhere if used is None else n in features)}
     columns = infer_columns(features, by_hand)
+    if used is None and all(column.kind == "skip" for column in columns):
+        left_out = "; ".join(f"{column.name!r} was left out: {column.detail}" for column in columns[:3])
+        remedy = f"keep one with --columns.{columns[0].name} KIND" if columns else "add columns to learn from"
+        raise DataError(data.origin, f"no column is left beside the target ({left_out or 'there is none'})", remedy)
     pictures = [column for column in columns if column.kind == "image"]
     if pictures:
         return _listed_pictures(data, pictures[0].name, target, given)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
+from penstock.recipes.recipe import Where
 from penstock.recipes.supervised import Supervised
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ class Classify(Supervised):
     summary: ClassVar[str] = "tell classes of pictures or table rows apart"
     example: ClassVar[str] = "penstock train classify --data fashion-mnist --model cnn --epochs 10"
 
-    data: Annotated[str, Field(description="a file, a folder, or the name of a set (see: penstock data)")] = "digits"
+    data: Where = "digits"
     monitor: Annotated[str, Field(description="the validation metric that chooses the best weights")] = "accuracy"
     ema: Annotated[
         float | None, Field(gt=0, lt=1, description="evaluate and keep a moving average of the weights; none: do not")
@@ -46,6 +47,13 @@ class Classify(Supervised):
 
     def strata(self, material: Material) -> Any:
         """The classes."""
+        from penstock.core.errors import DataError
         from penstock.data.features import Classes
 
-        return Classes.fit(material.labels).encode(material.labels).numpy()
+        classes, rows = Classes.fit(material.labels), len(material.labels)
+        if len(classes.names) > max(rows // 2, 2):
+            found = (
+                f"the target {str(material.labels.name)!r} has {len(classes.names):,} different values in {rows:,} rows"
+            )
+            raise DataError(material.origin, found, "these are no classes: choose another target, or train regress")
+        return classes.encode(material.labels).numpy()

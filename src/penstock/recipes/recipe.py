@@ -10,7 +10,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
 
-from pydantic import Field, ValidationError
+from pydantic import AfterValidator, Field, ValidationError
 
 from penstock.core.errors import RecipeError, suggest
 from penstock.engine.plan import Plan, Settings
@@ -22,6 +22,17 @@ TASKS = {"classify": "penstock.recipes.classify:Classify", "regress": "penstock.
 """Every task and the type of its recipe."""
 
 
+Where = Annotated[str, Field(min_length=1, description="a file, a folder, or the name of a set (see: penstock data)")]
+"""Where data are."""
+
+
+def _folder_name(name: str | None) -> str | None:
+    """The name itself. Raises ValueError where it cannot name a folder within another."""
+    if name is not None and (not name.strip(". ") or len(name.encode()) > 200 or re.search(r"[/\\\x00-\x1f]", name)):
+        raise ValueError("a run's name is up to 200 bytes, without / or \\, and not only dots")
+    return name
+
+
 class Recipe(Plan):
     """A job from data to a trained model: the plan, the data, and what the task adds."""
 
@@ -29,13 +40,9 @@ class Recipe(Plan):
     summary: ClassVar[str]
     example: ClassVar[str]
 
-    data: Annotated[str, Field(description="a file, a folder, or the name of a set (see: penstock data)")]
+    data: Where
     name: Annotated[
-        str | None,
-        Field(
-            pattern=r"^[^/\\\x00-\x1f]*[^/\\\x00-\x1f.][^/\\\x00-\x1f]*$",
-            description="of the run; by data and model if not given",
-        ),
+        str | None, AfterValidator(_folder_name), Field(description="of the run; by data and model if not given")
     ] = None
     runs: Annotated[str, Field(description="the folder of all runs")] = "runs"
 

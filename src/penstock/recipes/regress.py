@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
+from penstock.recipes.recipe import Where
 from penstock.recipes.supervised import Supervised
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ class Regress(Supervised):
     summary: ClassVar[str] = "predict a number from pictures or table rows"
     example: ClassVar[str] = "penstock train regress --data houses.csv --target price"
 
-    data: Annotated[str, Field(description="a file, a folder, or the name of a set (see: penstock data)")] = "diabetes"
+    data: Where = "diabetes"
     monitor: Annotated[str, Field(description="the validation metric that chooses the best weights")] = "rmse"
     criterion: Annotated[
         Literal["mse", "mae", "huber"], Field(description="the loss: squared error, absolute error, or in between")

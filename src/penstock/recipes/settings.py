@@ -144,11 +144,11 @@ class NetSettings(Settings):
     """The sizes of the network, where the model has a choice."""
 
     hidden: Annotated[
-        list[Annotated[int, Field(ge=1)]],
+        list[Annotated[int, Field(ge=1, le=65536)]],
         Field(description="widths of the hidden layers (mlp; cnn: before the output)"),
     ] = Field(default_factory=list)
-    widths: Annotated[list[Annotated[int, Field(ge=1)]], Field(description="channels of each stage (cnn)")] = Field(
-        default_factory=list
+    widths: Annotated[list[Annotated[int, Field(ge=1, le=8192)]], Field(description="channels of each stage (cnn)")] = (
+        Field(default_factory=list)
     )
     dropout: Annotated[float, Field(ge=0, lt=1, description="share of units dropped in training (mlp, cnn)")] = 0.1
     numbers: Annotated[

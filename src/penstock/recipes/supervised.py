@@ -39,7 +39,7 @@ class Supervised(Recipe):
         AfterValidator(known_model),
     ] = "auto"
     batch_size: Annotated[
-        int | None, Field(ge=1, description="examples a step; by the number of examples if not given")
+        int | None, Field(ge=1, le=10**9, description="examples a step; by the number of examples if not given")
     ] = None
     drop_last: Annotated[bool, Field(description="leave out the last batch of an epoch where it is smaller")] = False
     net: NetSettings = NetSettings()
@@ -69,11 +69,12 @@ class Supervised(Recipe):
 
         import torch  # isort: skip
 
+        device = pick_device(self.device)  # before the data are read: a wrong one need not wait for that
         material = self.read_material(supplied.data)
         splits = self.divide(material)
         kind, answer = material.fit(splits["train"]), self.fit_answer(material, splits["train"])
         recipe = self.resolved(material, kind, len(splits["train"]), supplied)
-        model = recipe.make_model(kind, answer, supplied).to(pick_device(self.device))
+        model = recipe.make_model(kind, answer, supplied).to(device)
         objective = objective_for(answer, model, kind.inputs, **self.objective_options(answer))
         named = None if supplied.model is not None else recipe.model
         trained = Trained(objective, kind, answer, named, recipe.net)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn
+from rich.table import Column
 from rich.text import Text
 
 from penstock.core.errors import CheckpointError
@@ -61,7 +62,7 @@ class ProgressBar(Watcher):
         """Begin to draw."""
         if not self._console.is_terminal:
             return
-        columns = (TextColumn("training"), BarColumn(None), _Standing(engine, self._latest, self._monitor))
+        columns = (TextColumn("training"), BarColumn(16), _Standing(engine, self._latest, self._monitor))
         self._progress = Progress(*columns, console=self._console, refresh_per_second=5, expand=True, transient=True)
         self._progress.add_task("", total=1.0)
         self._progress.start()
@@ -71,7 +72,7 @@ class ProgressBar(Watcher):
         if row["split"] == "train":
             self._latest |= {"loss": row["loss"]} if "loss" in row else {}
         else:
-            self._latest |= {f"validation {self._monitor}": row[self._monitor]} if self._monitor in row else {}
+            self._latest |= {f"val {self._monitor}": row[self._monitor]} if self._monitor in row else {}
         if self._progress is None and time.monotonic() - self._spoken > self.QUIET_SECONDS:
             self._spoken = time.monotonic()
             numbers = "  ".join(f"{name} {value:.4g}" for name, value in self._latest.items())
@@ -88,7 +89,7 @@ class _Standing(ProgressColumn):
     """Reads the engine's clock whenever the bar is drawn."""
 
     def __init__(self, engine: Engine, latest: dict[str, float], monitor: str) -> None:
-        super().__init__()
+        super().__init__(table_column=Column(no_wrap=True, overflow="ellipsis", ratio=1))
         self._engine, self._latest = engine, latest
         self._first_step, self._since = engine.clock.step, time.monotonic()
 

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from penstock.core.errors import harmless
 from penstock.run.folder import REPORT
 
 MOST_LINES = 30
@@ -20,31 +21,31 @@ def show_facts(console: Console, facts: Mapping[str, Any]) -> None:
     """The table of what was understood."""
     splits = ", ".join(f"{count:,} {part}" for part, count in facts["splits"].items())
     target = facts["target"]
-    console.print(Text(f"{facts['name']}: {facts['examples']:,} examples ({splits})"), highlight=False)
-    console.print(Text(f"to predict: {target['name']} ({target['kind']}: {target['detail']})"), highlight=False)
+    console.print(_text(f"{facts['name']}: {facts['examples']:,} examples ({splits})"), highlight=False)
+    console.print(_text(f"to predict: {target['name']} ({target['kind']}: {target['detail']})"), highlight=False)
     if image := facts.get("image"):
         size = f"{image['height']} x {image['width']}, {'grey' if image['channels'] == 1 else 'colour'}"
-        console.print(Text(f"pictures: {size}; {image['detail']}"), highlight=False)
+        console.print(_text(f"pictures: {size}; {image['detail']}"), highlight=False)
     if columns := facts.get("columns"):
         _table(console, ("column", "kind", "missing", "distinct", "what it holds"), [list(c.values()) for c in columns])
     if classes := facts.get("classes"):
         parts = list(facts["splits"])
         _table(console, ("class", *parts), [[c["name"], *(c[part] for part in parts)] for c in classes])
     for finding in facts["suspicions"]:
-        console.print(Text(f"look: {finding}", style="yellow"))
+        console.print(_text(f"look: {finding}", style="yellow"))
 
 
 def show_outcome(console: Console, folder: Path, summary: Mapping[str, Any], findings: Mapping[str, Any]) -> None:
     """The number, a trivial baseline beside it, where things are and what to do next."""
     head = f"trained {summary['model']} ({summary['parameters']:,} parameters) for {summary['epochs']:.4g} epochs"
-    console.print(Text(f"{head} in {summary['seconds']:.1f} s: {summary['stopped']}"), highlight=False)
+    console.print(_text(f"{head} in {summary['seconds']:.1f} s: {summary['stopped']}"), highlight=False)
     if (best := summary["best"]) and summary["kept"] == "best":
         found = f"best validation {best['metric']} {best['value']:.4g} at epoch {best['epoch']:.4g}"
-        console.print(Text(f"kept the weights of the {found}"), highlight=False)
+        console.print(_text(f"kept the weights of the {found}"), highlight=False)
     show_metrics(console, findings)
-    console.print(Text(f"report: {folder / REPORT}"), highlight=False)
-    console.print(Text(f"model:  {folder / 'model'}"), highlight=False)
-    console.print(Text(f"next:   penstock predict {folder} INPUT..."), highlight=False)
+    console.print(_text(f"report: {folder / REPORT}"), highlight=False)
+    console.print(_text(f"model:  {folder / 'model'}"), highlight=False)
+    console.print(_text(f"next:   penstock predict {folder} INPUT..."), highlight=False)
 
 
 def show_metrics(console: Console, findings: Mapping[str, Any]) -> None:
@@ -64,9 +65,14 @@ def number(value: float | None) -> str:
 def _table(console: Console, header: tuple[str, ...], rows: list[list[Any]]) -> None:
     table = Table(box=None, pad_edge=False, header_style="bold")
     for i, name in enumerate(header):
-        table.add_column(Text(name), justify="left" if i == 0 or name in ("kind", "what it holds") else "right")
+        table.add_column(_text(name), justify="left" if i == 0 or name in ("kind", "what it holds") else "right")
     for row in rows[:MOST_LINES]:
-        table.add_row(*(Text(f"{cell:,}" if isinstance(cell, int) else str(cell)) for cell in row))
+        table.add_row(*(_text(f"{cell:,}" if isinstance(cell, int) else str(cell)) for cell in row))
     console.print(table)
     if len(rows) > MOST_LINES:
         console.print(f"... and {len(rows) - MOST_LINES} more", highlight=False)
+
+
+def _text(words: str, style: str = "") -> Text:
+    """Words of any origin: neither markup nor control characters have an effect."""
+    return Text(harmless(words), style=style)
