@@ -5,7 +5,7 @@ TORCH ?= torch==2.13.0
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test check lint format bench-speed clean
+.PHONY: demo test check lint format docs bench clean
 
 demo: $(VENV)/installed
 	$(BIN)/penstock train classify
@@ -24,8 +24,15 @@ format: $(VENV)/installed-for-checks
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench-speed: $(VENV)/installed
+docs: $(VENV)/installed
+	$(BIN)/python docs/make_reference.py
+	$(BIN)/python benchmarks/render.py
+
+# Half an hour: every figure of the README.
+bench: $(VENV)/installed
 	$(BIN)/python benchmarks/speed.py
+	$(BIN)/python benchmarks/quality.py
+	$(BIN)/python benchmarks/render.py
 
 clean:
 	rm -rf $(VENV)

@@ -1,0 +1,84 @@
+"""Write the measured results into README.md and README.zh.md, between their markers.
+
+python benchmarks/render.py
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+RESULTS = ROOT / "benchmarks" / "results"
+BEGIN, END = "<!-- results:begin -->", "<!-- results:end -->"
+ORDER = ("digits", "fashion-mlp", "fashion-cnn", "california", "adult")
+WORDS = {
+    "README.md": {
+        "quality": "| data and model | seeds | measured on the test split | wanted | published | seconds a training |",
+        "speed": "| steps per second, float32 | engine | hand-written loop | ratio (median of pairs) |",
+        "from": "Measured on {machine}, {date}, with `{command}`; every seed's row is in `benchmarks/results`.",
+    },
+    "README.zh.md": {
+        "quality": "| 数据与模型 | 种子数 | 测试集结果 | 目标 | 文献值 | 每次训练秒数 |",
+        "speed": "| 每秒步数（float32） | 引擎 | 手写循环 | 比值（成对测量的中位数） |",
+        "from": "测量环境：{machine}，{date}，命令 `{command}`；每个种子的结果见 `benchmarks/results`。",
+    },
+}
+
+
+def quality_row(result: dict[str, object]) -> str:
+    """One line of the table of quality."""
+    rows = result["rows"]
+    assert isinstance(rows, list)
+    values = [row[result["metric"]] for row in rows]
+    percent = result["metric"] == "accuracy"
+
+    def shown(value: float) -> str:
+        return f"{100 * value:.2f} %" if percent else f"{value:.4f}"
+
+    spread = f"{shown(min(values))} – {shown(max(values))}"
+    seconds = [row["training_seconds"] for row in rows]
+    bar = ("≥ " if percent else "RMSE ≤ ") + (
+        f"{100 * float(str(result['bar'])):.1f} %" if percent else str(result["bar"])
+    )
+    mean = shown(float(str(result["mean"])))
+    cells = (
+        result["case"],
+        len(rows),
+        f"**{mean}** ({spread})",
+        bar,
+        result["published"] or "–",
+        f"{max(seconds):.0f}",
+    )
+    return "| " + " | ".join(map(str, cells)) + " |"
+
+
+def section(words: dict[str, str]) -> str:
+    """Both tables, and how they were made."""
+    found = [json.loads((RESULTS / f"quality-{name}.json").read_text()) for name in ORDER]
+    lines = [words["quality"], "| --- | --- | --- | --- | --- | --- |", *map(quality_row, found), ""]
+    origin = found[0]
+    dates = sorted({result["date"] for result in found})
+    where = {"machine": origin["machine"], "date": dates[-1], "command": "python benchmarks/quality.py"}
+    lines += [words["from"].format(**where), ""]
+    speed = json.loads((RESULTS / "speed.json").read_text())
+    lines += [words["speed"], "| --- | --- | --- | --- |"]
+    lines += [
+        f"| {name} | {row['engine_steps_per_second']} | {row['hand_written_steps_per_second']} | {row['ratio']:.2f} |"
+        for name, row in speed["rows"].items()
+    ]
+    lines += ["", words["from"].format(**speed)]
+    return "\n".join(lines)
+
+
+def rendered(name: str) -> str:
+    """The page as it should be."""
+    text = (ROOT / name).read_text(encoding="utf-8")
+    inside = f"{BEGIN}\n{section(WORDS[name])}\n{END}"
+    return re.sub(f"{BEGIN}.*?{END}", lambda _: inside, text, flags=re.DOTALL)
+
+
+if __name__ == "__main__":
+    for page in WORDS:
+        (ROOT / page).write_text(rendered(page), encoding="utf-8")
