@@ -19,7 +19,7 @@ from penstock.cli.flags import Flag, flags_of
 from penstock.cli.main import VERBS
 from penstock.cli.verb import Verb
 from penstock.core import errors
-from penstock.engine.plan import Settings
+from penstock.core.settings import Settings
 from penstock.recipes.recipe import TASKS, recipe_type
 
 REFERENCE = Path(__file__).with_name("reference.md")

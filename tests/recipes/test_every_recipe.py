@@ -18,7 +18,8 @@ from PIL import Image
 from penstock.cli.flags import Flag, flags_of, parse_flags
 from penstock.core.batch import Batch
 from penstock.core.errors import RecipeError
-from penstock.engine.plan import Plan, Settings
+from penstock.core.settings import Settings
+from penstock.engine.plan import Plan
 from penstock.engine.stepper import Stepper
 from penstock.recipes.job import Job, Supplied
 from penstock.recipes.recipe import TASKS, merged, nested, read_recipe_file, recipe_from, recipe_type

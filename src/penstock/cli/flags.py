@@ -14,7 +14,7 @@ from typing import Any, Literal, Union, get_args, get_origin
 from pydantic.fields import FieldInfo
 
 from penstock.core.errors import RecipeError, suggest
-from penstock.engine.plan import Settings
+from penstock.core.settings import Settings
 
 TEXTS = "TEXT ..."
 """How a list of texts is shown; it is not split at commas, which may be part of them. Lists of numbers are."""

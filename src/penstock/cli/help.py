@@ -7,7 +7,7 @@ import textwrap
 from collections.abc import Sequence
 
 from penstock.cli.flags import Flag, flags_of
-from penstock.engine.plan import Settings
+from penstock.core.settings import Settings
 
 
 def help_text(

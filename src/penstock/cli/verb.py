@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from penstock.cli.flags import parse_flags
 from penstock.cli.help import help_text
 from penstock.core.errors import RecipeError
-from penstock.engine.plan import Settings
+from penstock.core.settings import Settings
 
 
 class Verb(Settings):

@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
@@ -33,3 +34,22 @@ def load_tensors(path: Path) -> dict[str, Tensor]:
         raise CheckpointError(path, "this file is missing", "check the path of the run, or train again") from None
     except (SafetensorError, OSError, ValueError) as error:
         raise CheckpointError(path, f"not a sound safetensors file ({error})", "restore it, or train again") from error
+
+
+def copy_checked(target: Tensor, saved: Mapping[str, Tensor], key: str, where: str) -> None:
+    """Copy `saved[key]` into `target`. Raises CheckpointError where it is missing or of another shape or type."""
+    value = saved.get(key)
+    if value is None:
+        raise CheckpointError(where, f"{key!r} is missing", "use the recipe or the model that wrote it")
+    if value.shape != target.shape or value.dtype != target.dtype:
+        raise CheckpointError(
+            where,
+            f"{key!r} is {_form(value)} in the file, {_form(target)} in the model",
+            "use the recipe or the model that wrote it",
+        )
+    with torch.no_grad():
+        target.copy_(value)
+
+
+def _form(value: Tensor) -> str:
+    return f"{tuple(value.shape)} {str(value.dtype).removeprefix('torch.')}"

@@ -8,7 +8,8 @@ from collections.abc import Iterator, Mapping, Sequence
 import torch
 from torch import Tensor
 
-from penstock.engine.role import Role, copy_checked
+from penstock.core.tensors import copy_checked
+from penstock.engine.role import Role
 
 
 class Average:

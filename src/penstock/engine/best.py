@@ -9,7 +9,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from penstock.core.errors import RecipeError, suggest
-from penstock.engine.role import copy_checked
+from penstock.core.tensors import copy_checked
 from penstock.metrics.names import higher_is_better
 
 

@@ -13,13 +13,13 @@ from penstock.core.batch import Batch
 from penstock.core.errors import CheckpointError, DataError, Interrupted, WorkerError
 from penstock.core.objective import Evaluation, Objective, Source
 from penstock.core.random import forked, random_state, restore_random_state
+from penstock.core.tensors import copy_checked
 from penstock.engine.average import Average
 from penstock.engine.best import Best
 from penstock.engine.checkpoint import Checkpoints
 from penstock.engine.clock import Clock
 from penstock.engine.device import pick_device, precision_of
 from penstock.engine.plan import Plan
-from penstock.engine.role import copy_checked
 from penstock.engine.stepper import Stepper
 from penstock.engine.tuning import lay_out
 from penstock.engine.watcher import Row, Watcher

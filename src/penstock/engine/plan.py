@@ -2,30 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field
 
-
-class Settings(BaseModel):
-    """A typed, frozen, validated group of settings; an unknown name is refused.
-
-    The text "none" leaves out what may be left out: flags and TOML files have no other word for it.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, protected_namespaces=())
-
-    @model_validator(mode="before")
-    @classmethod
-    def _none(cls, given: Any) -> Any:
-        if not isinstance(given, dict):
-            return given
-        return {name: None if value == "none" and cls._may_be_none(name) else value for name, value in given.items()}
-
-    @classmethod
-    def _may_be_none(cls, name: object) -> bool:
-        field = cls.model_fields.get(str(name))
-        return field is not None and type(None) in get_args(field.annotation)
+from penstock.core.settings import Settings
 
 
 class Plan(Settings):

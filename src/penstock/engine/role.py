@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from penstock.core.errors import CheckpointError
+from penstock.core.tensors import copy_checked
 from penstock.engine.flat import Flat
 from penstock.engine.tuning import update_rule
 from penstock.optim.optimizer import Optimizer
@@ -71,22 +71,3 @@ class Role:
         """Put back what `tensors` gave. Raises CheckpointError where a name or a shape differs."""
         for key, view in self.tensors().items():
             copy_checked(view, saved, key, f"optimizer of role {self.name!r}")
-
-
-def copy_checked(target: Tensor, saved: Mapping[str, Tensor], key: str, where: str) -> None:
-    """Copy `saved[key]` into `target`. Raises CheckpointError where it is missing or of another shape or type."""
-    value = saved.get(key)
-    if value is None:
-        raise CheckpointError(where, f"{key!r} is missing", "resume with the recipe that wrote it")
-    if value.shape != target.shape or value.dtype != target.dtype:
-        raise CheckpointError(
-            where,
-            f"{key!r} is {_form(value)} in the file, {_form(target)} in the model",
-            "resume with the recipe that wrote it",
-        )
-    with torch.no_grad():
-        target.copy_(value)
-
-
-def _form(value: Tensor) -> str:
-    return f"{tuple(value.shape)} {str(value.dtype).removeprefix('torch.')}"

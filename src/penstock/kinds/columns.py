@@ -12,10 +12,10 @@ from pandas.api import types
 
 from penstock.core.errors import DataError, RecipeError, suggest
 from penstock.data.cells import TRUTH_PAIRS, parse_booleans, parse_dates, parse_numbers, parse_texts, place, shown
+from penstock.data.images import SUFFIXES as IMAGE_SUFFIXES
 
 ColumnKind = Literal["number", "category", "boolean", "date", "image", "skip"]
 COLUMN_KINDS: tuple[ColumnKind, ...] = get_args(ColumnKind)
-IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
 
 _MOST = 0.9  # the share of readable cells from which a column counts as numbers or dates with mistakes in it
 _COUNTING_FROM = 10  # rows; in a shorter table 1, 2, 3 may be measurements

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
 from pydantic import AfterValidator, Field, ValidationError
 
 from penstock.core.errors import RecipeError, suggest
-from penstock.engine.plan import Plan, Settings
+from penstock.core.settings import Settings
+from penstock.engine.plan import Plan
 
 if TYPE_CHECKING:
     from penstock.recipes.job import Job, Supplied

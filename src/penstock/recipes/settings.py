@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 from pydantic import Field
 
-from penstock.engine.plan import Settings
+from penstock.core.settings import Settings
 
 if TYPE_CHECKING:
     from penstock.optim.optimizer import Optimizer

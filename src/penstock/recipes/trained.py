@@ -13,10 +13,9 @@ from penstock.core.batch import Batch
 from penstock.core.errors import CheckpointError, DataError, RecipeError, suggest
 from penstock.core.files import read_json, write_json
 from penstock.core.objective import Evaluation
-from penstock.core.tensors import load_tensors, save_tensors
+from penstock.core.tensors import copy_checked, load_tensors, save_tensors
 from penstock.data.sources import InOrder
 from penstock.engine.device import precision_of
-from penstock.engine.role import copy_checked
 from penstock.kinds.answer import Answer
 from penstock.kinds.category import CategoryAnswer
 from penstock.kinds.image import ImageKind
