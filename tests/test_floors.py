@@ -94,7 +94,7 @@ def arrows(*, at_run_time: bool) -> dict[str, set[str]]:
 def test_the_source_is_found_and_every_room_has_its_floor() -> None:
     assert len(sources()) > 80
     assert {room(module) for module in sources()} <= set(LEVEL)
-    assert "penstock.core.errors" in arrows(at_run_time=True)["penstock.engine.role"]
+    assert "penstock.core.errors" in arrows(at_run_time=True)["penstock.engine.clock"]
     assert "penstock.kinds.category" in arrows(at_run_time=True)["penstock.recipes.classify"]  # inside a function
     assert "penstock.kinds.answer" in arrows(at_run_time=False)["penstock.recipes.classify"]  # for type checkers
 
