@@ -34,16 +34,14 @@ def run(words: Sequence[str]) -> int:
     given = Evaluate.read(words)
     if given is None:
         return 0
-    from rich.console import Console
-
     from penstock.core.files import finite
     from penstock.run.run import load
-    from penstock.run.show import show_metrics
+    from penstock.run.show import make_console, show_metrics
 
     findings = load(given.run, runs=given.runs).findings(given.data)
     if given.format == "json":
         json.dump(finite(findings["metrics"]), sys.stdout, indent=1)
         print()
     else:
-        show_metrics(Console(), findings)
+        show_metrics(make_console(), findings)
     return 0

@@ -29,12 +29,11 @@ def run(words: Sequence[str]) -> int:
     given = Runs.read(words)
     if given is None:
         return 0
-    from rich.console import Console
-
     from penstock.run.folder import all_runs, find_run
+    from penstock.run.show import make_console
 
     root = Path(given.runs)
-    console = Console()
+    console = make_console()
     if given.compare:
         _compare(console, [find_run(name, root) for name in given.compare])
         return 0

@@ -28,7 +28,7 @@ from penstock.run.card import model_card
 from penstock.run.folder import CHECKPOINTS, DATA, EVALUATION, METRICS, MODEL, RECIPE, SKIPPED, SUMMARY, new_folder
 from penstock.run.progress import MetricsFile, ProgressBar
 from penstock.run.report.page import build_report
-from penstock.run.show import show_facts, show_outcome
+from penstock.run.show import make_console, show_facts, show_outcome
 from penstock.run.signals import stopping
 
 NOTHING = Supplied()
@@ -39,7 +39,7 @@ def train(recipe: Recipe, supplied: Supplied = NOTHING, console: Console | None 
 
     Nothing is written before recipe and data have been understood. Raises what `Recipe.build` and `Engine.run` raise.
     """
-    console = console or Console(stderr=True)
+    console = console or make_console(stderr=True)
     threads = set_threads(recipe.threads)
     job = recipe.build(supplied)
     show_facts(console, job.facts)
@@ -69,7 +69,7 @@ def resume(
 
     Raises CheckpointError where there is none, DataError where the data have changed since.
     """
-    console = console or Console(stderr=True)
+    console = console or make_console(stderr=True)
     recipe = recipe_from(read_json(folder / RECIPE), str(folder / RECIPE))
     set_threads(recipe.threads)
     before = read_json(folder / DATA)

@@ -16,6 +16,7 @@ from penstock.run.execute import resume as execute_resume
 from penstock.run.execute import train as execute_train
 from penstock.run.folder import find_run
 from penstock.run.run import Run
+from penstock.run.show import make_console
 
 
 def train(
@@ -57,4 +58,4 @@ def resume(
 
 
 def _console(quiet: bool) -> Console:
-    return Console(file=io.StringIO()) if quiet else Console(stderr=True)
+    return Console(file=io.StringIO()) if quiet else make_console(stderr=True)

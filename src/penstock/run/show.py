@@ -17,6 +17,12 @@ from penstock.run.folder import REPORT
 MOST_LINES = 30
 
 
+def make_console(*, stderr: bool = False) -> Console:
+    """A console as wide as the terminal; what is piped into a file is not broken into short lines."""
+    console = Console(stderr=stderr)
+    return console if console.is_terminal else Console(stderr=stderr, width=160)
+
+
 def show_facts(console: Console, facts: Mapping[str, Any]) -> None:
     """The table of what was understood."""
     splits = ", ".join(f"{count:,} {part}" for part, count in facts["splits"].items())
