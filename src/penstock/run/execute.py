@@ -40,8 +40,9 @@ def train(recipe: Recipe, supplied: Supplied = NOTHING, console: Console | None 
     Nothing is written before recipe and data have been understood. Raises what `Recipe.build` and `Engine.run` raise.
     """
     console = console or make_console(stderr=True)
-    threads = set_threads(recipe.threads)
+    set_threads(None)  # building takes all cores, here as in `resume`, so that sums come out the same
     job = recipe.build(supplied)
+    threads = set_threads(job.recipe.threads)
     show_facts(console, job.facts)
     engine = make_engine(job)
     with stopping(engine.stop) as asked:
@@ -71,13 +72,14 @@ def resume(
     """
     console = console or make_console(stderr=True)
     recipe = recipe_from(read_json(folder / RECIPE), str(folder / RECIPE))
-    set_threads(recipe.threads)
+    set_threads(None)
     before = read_json(folder / DATA)
     for name in before.get("supplied", ()):
         if name not in supplied.names():
             again = f"give it again, in Python: penstock.resume({str(folder)!r}, {name}=...)"
             raise RecipeError(folder, f"its {name} was an object, which no file can name", again)
     job = recipe.build(supplied)
+    set_threads(job.recipe.threads)
     if before.get("fingerprint") != job.facts["fingerprint"]:
         raise DataError(
             job.facts["origin"], "the data have changed since this run began", "restore them, or train anew"
