@@ -194,7 +194,9 @@ def test_damaged_json_is_refused_wherever_it_is_damaged(nonsense):
 def test_errors_name_the_column_and_the_place():
     frame = table()
     encoder = TableEncoder.fit(frame, KINDS)
-    with pytest.raises(DataError, match=r"homes.csv: column 'rooms' missing, which the model takes; did you mean 'Room'\?"):
+    with pytest.raises(
+        DataError, match=r"homes.csv: column 'rooms' missing, which the model takes; did you mean 'Room'\?"
+    ):
         encoder.encode(frame.rename(columns={"rooms": "Room"}))
     frame.loc["homes.csv:9", "价格"] = "ask"
     with pytest.raises(DataError, match=r"homes.csv:9: column '价格' holds 'ask'"):
