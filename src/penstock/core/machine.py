@@ -16,7 +16,7 @@ def cores() -> int:
 def share_cores() -> None:
     """Let threads that wait for one another give way early; to be called before torch is imported.
 
-    OpenMP's threads otherwise spin while they wait. Alone on a machine that saves a tenth of a small network's step;
-    with a busy neighbour it has been seen to make training twenty times slower. A value of the user's own is respected.
+    OpenMP's threads otherwise spin while they wait: a small gain on an idle machine, and many times slower beside a
+    busy neighbour, whose core they hold. A value of the user's own is respected.
     """
     os.environ.setdefault("GOMP_SPINCOUNT", "1000")

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn
+from rich.progress import BarColumn, Progress, ProgressColumn, Task
 from rich.table import Column
 from rich.text import Text
 
@@ -62,7 +62,7 @@ class ProgressBar(Watcher):
         """Begin to draw."""
         if not self._console.is_terminal:
             return
-        columns = (TextColumn("training"), BarColumn(16), _Standing(engine, self._latest, self._monitor))
+        columns = (BarColumn(10), _Standing(engine, self._latest, self._monitor))
         self._progress = Progress(*columns, console=self._console, refresh_per_second=5, expand=True, transient=True)
         self._progress.add_task("", total=1.0)
         self._progress.start()
