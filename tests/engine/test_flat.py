@@ -9,7 +9,8 @@ from torch import nn
 from penstock.core.errors import RecipeError
 from penstock.engine.flat import ALIGNMENT, Flat
 from penstock.engine.role import Role
-from penstock.engine.tuning import lay_out, set_threads
+from penstock.engine.tuning.kernels import lay_out
+from penstock.engine.tuning.threads import set_threads
 from penstock.optim.adam import AdamW
 from penstock.optim.sgd import SGD
 
@@ -67,7 +68,7 @@ def test_weights_decay_and_biases_and_scales_do_not() -> None:
     module = Mixed()
     role = Role("model", module, SGD(lr=1.0, momentum=0.0, weight_decay=0.25), fused=False)
     before = {name: value.clone() for name, value in module.named_parameters()}
-    role.set_rate(0.5)
+    role.rate = role.rate_at(0.5)
     role.update()
     for name, value in module.named_parameters():
         decays = name in ("conv.weight", "turned", "line.weight")
@@ -78,7 +79,7 @@ def test_weights_decay_and_biases_and_scales_do_not() -> None:
 def test_one_kind_of_parameter_only(members: nn.Module) -> None:
     role = Role("model", members, AdamW(lr=0.1, weight_decay=0.5), fused=True)
     before = next(members.parameters()).detach().clone()
-    role.set_rate(0.0)
+    role.rate = role.rate_at(0.0)
     role.update()
     decays = isinstance(members, nn.Linear)
     torch.testing.assert_close(next(members.parameters()).detach(), before * (0.95 if decays else 1.0))

@@ -137,6 +137,9 @@ class Halting:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.within.load_state_dict(state)
 
+    def peek(self, count: int) -> list[Batch]:
+        return self.within.peek(count)
+
 
 def engine(family: str, folder: Path, recorder: Any, *, seed: int = 0, keep: int = 1000, **plan: Any) -> Engine:
     make, optimizers, more = FAMILIES[family]
@@ -236,7 +239,7 @@ def test_interrupted_while_training_and_resumed(step: int, tmp_path: Path, recor
     reference = engine("accumulated", tmp_path / "whole", whole, checkpoint_every=1e9)
     reference.run()
     made = engine("accumulated", tmp_path / "parts", first, checkpoint_every=1e9)
-    made.source = Halting(made.source, lambda count: made.stop(2) if count == step else None)
+    made.source = made.pace.source = Halting(made.source, lambda count: made.stop(2) if count == step else None)
     with pytest.raises(Interrupted) as caught:
         made.run()
     assert caught.value.code == 130
@@ -274,7 +277,7 @@ def test_lost_data_is_said_after_saving_and_training_goes_on_once_it_is_back(tmp
             raise DataError("图片/六.png", "the file is not there", "put it back")
 
     made = engine("two roles", tmp_path / "parts", first, checkpoint_every=1e9)
-    made.source = Halting(made.source, lose)
+    made.source = made.pace.source = Halting(made.source, lose)
     with pytest.raises(DataError, match=r"^图片/六\.png: "):
         made.run()
     assert first.events == ["started 0", "saved step-000000005", "finished 5"]

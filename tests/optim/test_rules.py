@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from penstock.core.errors import RecipeError
-from penstock.engine.tuning import update_rule
+from penstock.engine.tuning.kernels import update_rule
 from penstock.optim.adam import Adam, AdamW
 from penstock.optim.adaptive import Adagrad, RMSprop
 from penstock.optim.optimizer import Optimizer

@@ -25,10 +25,21 @@ class Average:
         modules = [role.module for role in roles if role.module is not None]
         self._live += [buffer for module in modules for buffer in module.buffers() if buffer.is_floating_point()]
         self._mean = [value.clone() for value in self._live]
+        self._roles = roles
+
+    def weight(self, step: int) -> float:
+        """How far the average moves towards the weights after `step` steps."""
+        return 1 - min(self.decay, (1 + step) / (10 + step))
+
+    def pairs(self) -> Iterator[tuple[Tensor, Tensor]]:
+        """Each parameter's and buffer's mean, and the parameter or buffer itself."""
+        for role, mean in zip(self._roles, self._mean, strict=False):
+            yield from zip(role.flat.views(mean).values(), role.flat.parameters, strict=True)
+        yield from zip(self._mean[len(self._roles) :], self._live[len(self._roles) :], strict=True)
 
     def update(self, step: int) -> None:
         """Move towards the weights after `step` steps."""
-        weight = 1 - min(self.decay, (1 + step) / (10 + step))
+        weight = self.weight(step)
         with torch.no_grad():
             for mean, live in zip(self._mean, self._live, strict=True):
                 mean.lerp_(live, weight)

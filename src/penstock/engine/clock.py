@@ -45,8 +45,12 @@ class Clock:
 
     @property
     def progress(self) -> float:
-        """Of the middle of the step to come, between 0 and 1: by steps, or by time where that runs out first."""
-        by_steps = (self.step + 0.5) / self.total if self.total else 0.0
+        """Of the step to come; see `progress_of`."""
+        return self.progress_of(self.step + 1)
+
+    def progress_of(self, step: int) -> float:
+        """In the middle of a step, between 0 and 1: by steps, or by time where that runs out first."""
+        by_steps = (step - 0.5) / self.total if self.total else 0.0
         return by_steps if self.budget == math.inf else min(max(by_steps, self.seconds / self.budget), 1.0)
 
     def over(self) -> str | None:

@@ -14,14 +14,21 @@ from penstock.core.errors import CheckpointError, DataError, Interrupted, Worker
 from penstock.core.objective import Evaluation, Objective, Source
 from penstock.core.random import forked, random_state, restore_random_state
 from penstock.core.tensors import copy_checked
+from penstock.engine.ahead import Ahead
 from penstock.engine.average import Average
 from penstock.engine.best import Best
 from penstock.engine.checkpoint import Checkpoints
 from penstock.engine.clock import Clock
 from penstock.engine.device import pick_device, precision_of
+from penstock.engine.pace import Pace
 from penstock.engine.plan import Plan
 from penstock.engine.stepper import Stepper
-from penstock.engine.tuning import lay_out
+from penstock.engine.tuning.kernels import lay_out
+from penstock.engine.tuning.onednn import linear_through_onednn
+from penstock.engine.tuning.rules import is_settled, settle, settled_choices, with_choices
+from penstock.engine.tuning.threads import using_threads
+from penstock.engine.tuning.whole_step import STEPS_A_CALL, WholeStep
+from penstock.engine.tuning.work import work_of
 from penstock.engine.watcher import Row, Watcher
 from penstock.optim.optimizer import Optimizer
 
@@ -47,12 +54,15 @@ class Engine:
         self.device = pick_device(plan.device)
         self.objective = objective.to(self.device).eval()
         lay_out(objective)
-        self.source, self.plan, self.validation = source, plan, validation
+        self.source, self.plan, self.validation = Ahead(source, self.device), plan, validation
         self.checkpoints, self.watchers = checkpoints, watchers
         self.clock = Clock(plan, source.epoch_steps)
         self.stepper = Stepper(objective, plan, optimizers, self.device)
         self.average = Average(list(self.stepper.roles.values()), plan.ema) if plan.ema else None
         self.best = Best(plan.monitor)
+        self.pace = Pace(
+            objective, self.stepper, self.average, self.source, self.clock, gave_up=self._give_up_compiling
+        )
         self.rows, self.seconds = 0, 0.0
         self._evaluate_steps = max(round(plan.evaluate_every * self.clock.epoch_steps), 1)
         self._logged_at, self._evaluated_at, self._saved_at, self._saved_seconds = 0, 0, -1, 0.0
@@ -66,7 +76,11 @@ class Engine:
         """
         self.clock.start(self.clock.step, self._saved_seconds)
         self._tell(lambda watcher: watcher.started(self))
+        stack = contextlib.ExitStack()
         try:
+            self._settle()
+            stack.enter_context(using_threads(self.plan.threads))
+            stack.enter_context(linear_through_onednn(self.objective, enabled=self.plan.onednn == "on"))
             self.stepper.train()
             while True:
                 ended = self.clock.over()  # asked once: time that runs out just now must not end it unevaluated
@@ -77,14 +91,10 @@ class Engine:
                     self.save()
                 if outcome := self._over(ended):
                     break
-                batch = next(self.source).to(self.device)
-                self.stepper.step(batch, self.clock.step + 1, self.clock.progress)
-                self.clock.step += 1
-                self.objective.stepped()
-                if self.average:
-                    self.average.update(self.clock.step)
-                if self.clock.step % self.plan.log_every == 0:
-                    self._log()
+                for _ in self.pace.advance(self._room()):
+                    self.clock.step += 1
+                    if self.clock.step % self.plan.log_every == 0:
+                        self._log()
             self._log()
             self.save()
             if self._signal:
@@ -99,6 +109,7 @@ class Engine:
             raise
         finally:
             self.seconds = self.clock.seconds
+            stack.close()
             self.objective.eval()
             self._tell(lambda watcher: watcher.finished(self))
         self._take_final_weights()
@@ -140,6 +151,7 @@ class Engine:
             "seconds": self.clock.seconds,
             "logged_at": self._logged_at,
             "evaluated_at": self._evaluated_at,
+            "settled": settled_choices(self.plan),
             "progress": self.objective.progress,
             "rows": self.rows,
             "stepper": stepper_values,
@@ -162,6 +174,7 @@ class Engine:
                 raise CheckpointError(
                     "checkpoint", f"{foreign[0]!r} is not in the model", "resume with the recipe that wrote it"
                 )
+            self._adopt(with_choices(self.plan, state["settled"]))
             self.stepper.load_state(groups, state["stepper"])
             if self.average:
                 self.average.load_tensors(groups.get("average", {}))
@@ -176,6 +189,31 @@ class Engine:
             raise CheckpointError(
                 "checkpoint", f"{error} is missing", "resume with the recipe that wrote it"
             ) from error
+
+    def _settle(self) -> None:
+        """Make the choices that the plan leaves open, by what the model has to compute for the first batch."""
+        if not is_settled(self.plan):
+            work = work_of(self.objective, self.source.peek(1)[0])
+            self._adopt(settle(self.plan, work, self.clock.total, self.device))
+        if self.plan.compile == "on" and self.plan.accumulate > 1:
+            self._give_up_compiling("a batch in several parts is trained step by step")
+        if self.plan.compile == "on":
+            self.pace.whole = WholeStep(self.objective, self.stepper.roles, self.plan, self.average, self.device)
+
+    def _adopt(self, plan: Plan) -> None:
+        self.plan = self.stepper.plan = plan
+        self._tell(lambda watcher: watcher.settled(self))
+
+    def _give_up_compiling(self, reason: str) -> None:
+        self._adopt(self.plan.model_copy(update={"compile": "off"}))
+        self._tell(lambda watcher: watcher.noticed(f"not compiled: {reason}"))
+
+    def _room(self) -> int:
+        """How many steps may be made before the loop has something else to do."""
+        step = self.clock.step
+        marks = [self._evaluate_steps - step % self._evaluate_steps] if self.validation is not None else []
+        marks += [self.clock.total - step] if self.clock.total is not None else []
+        return min(marks, default=STEPS_A_CALL)
 
     def _log(self) -> None:
         """Mean loss since the last row, once a step. Raises NumericError where a step was bad."""

@@ -71,6 +71,10 @@ class Flat:
             return [(slice(None), 0.0)]
         return [(slice(0, self.decaying), decay), (slice(self.decaying, None), 0.0)]
 
+    def decays(self, decay: float) -> list[float]:
+        """The weight decay of each parameter."""
+        return [decay if start < self.decaying else 0.0 for start, _, _ in self._places.values()]
+
 
 def _decays(name: str, p: Tensor) -> bool:
     return p.ndim >= 2 and name.rpartition(".")[2] != "bias"

@@ -28,6 +28,10 @@ class Health(ABC):
         """Clip the gradient and take the update, unless the gradient, whose norm is given, is not finite."""
 
     @abstractmethod
+    def note(self, role: str, loss: float, weight: float, norm: float) -> None:
+        """Take note of the loss and the gradient norm of an update that was taken elsewhere, and was finite."""
+
+    @abstractmethod
     def summary(self) -> dict[str, float]:
         """Mean losses and the last gradient norms since the last summary. Raises NumericError where a step was bad."""
 
@@ -57,9 +61,7 @@ class PromptHealth(Health):
         value = update.loss.item()
         if not math.isfinite(value):
             raise NumericError(f"step {step}", f"the loss of role {update.role!r} is {value}", REMEDY)
-        sums = self._losses.setdefault(update.role, [0.0, 0.0])
-        sums[0] += value * update.weight
-        sums[1] += update.weight
+        self._add(update.role, value, update.weight)
 
     def take(self, role: Role, norm: Tensor, clip_norm: float | None, clip_value: float | None, step: int) -> None:
         """Raises NumericError, naming the first bad parameter, before anything moves."""
@@ -72,6 +74,16 @@ class PromptHealth(Health):
             role.flat.gradient.clamp_(-clip_value, clip_value)
         role.update()
         self._norms[role.name] = value
+
+    def note(self, role: str, loss: float, weight: float, norm: float) -> None:
+        """Add to the sums."""
+        self._add(role, loss, weight)
+        self._norms[role] = norm
+
+    def _add(self, role: str, loss: float, weight: float) -> None:
+        sums = self._losses.setdefault(role, [0.0, 0.0])
+        sums[0] += loss * weight
+        sums[1] += weight
 
     def summary(self) -> dict[str, float]:
         """Mean losses and last norms by role."""
@@ -113,9 +125,7 @@ class LatchedHealth(Health):
         """Add to the sums on the device."""
         loss = update.loss.detach().to(self._sums)
         self._loss_is_bad = self._loss_is_bad | ~torch.isfinite(loss)
-        scaled = loss * update.weight
-        self._losses[update.role] = self._losses[update.role] + scaled if update.role in self._losses else scaled
-        self._weights[update.role] = self._weights.get(update.role, 0.0) + update.weight
+        self._add(update.role, loss, update.weight)
 
     def take(self, role: Role, norm: Tensor, clip_norm: float | None, clip_value: float | None, step: int) -> None:
         """Update unless this step, or one before it, was bad."""
@@ -128,6 +138,16 @@ class LatchedHealth(Health):
             role.flat.gradient.clamp_(-clip_value, clip_value)
         role.update_unless(bad)
         self._norms[role.name], self._roles[role.name] = norm, role
+
+    def note(self, role: str, loss: float, weight: float, norm: float) -> None:
+        """Add to the sums."""
+        self._add(role, torch.tensor(loss, dtype=self._sums, device=self._device), weight)
+        self._norms[role] = torch.tensor(norm, device=self._device)
+
+    def _add(self, role: str, loss: Tensor, weight: float) -> None:
+        scaled = loss * weight
+        self._losses[role] = self._losses[role] + scaled if role in self._losses else scaled
+        self._weights[role] = self._weights.get(role, 0.0) + weight
 
     def summary(self) -> dict[str, float]:
         """The one place where the device is waited for."""

@@ -20,9 +20,11 @@ class Plan(Settings):
     minutes: Annotated[float | None, Field(gt=0, description="time budget; schedules anneal within it")] = None
     accumulate: Annotated[int, Field(ge=1, description="split each batch into this many parts, to save memory")] = 1
     precision: Annotated[
-        Literal["float32", "bf16"],
-        Field(description="bf16 computes layers in bfloat16 (weights stay float32): faster where the processor has it"),
-    ] = "float32"
+        Literal["auto", "float32", "bf16"],
+        Field(
+            description="bf16 computes layers in bfloat16 (weights stay float32); auto: where layers and processor gain"
+        ),
+    ] = "auto"
     clip_norm: Annotated[float | None, Field(gt=0, description="scale gradients down to this norm")] = None
     clip_value: Annotated[float | None, Field(gt=0, description="clamp each gradient entry to +- this value")] = None
     ema: Annotated[
@@ -41,6 +43,16 @@ class Plan(Settings):
         float, Field(ge=0, description="seconds between checkpoints, at least; one is always written at the end")
     ] = 30
     device: Annotated[str, Field(description="auto, cpu, cuda, cuda:1, mps")] = "auto"
-    threads: Annotated[int | None, Field(ge=1, le=1024, description="processor threads; all cores if not given")] = None
+    threads: Annotated[
+        int | None, Field(ge=1, le=1024, description="processor threads; by the size of the network if not given")
+    ] = None
+    compile: Annotated[
+        Literal["auto", "on", "off"],
+        Field(description="compile whole steps, several a call; auto: for small networks and very long trainings"),
+    ] = "auto"
+    onednn: Annotated[
+        Literal["auto", "on", "off"],
+        Field(description="large float32 products through oneDNN; auto: on AMD processors, where it proves exact"),
+    ] = "auto"
     fused: Annotated[bool, Field(description="use torch's fused optimizer kernels where there is one")] = True
     seed: Annotated[int, Field(ge=0, lt=1 << 63, description="all randomness follows from it")] = 0

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import torch
 from torch import Tensor, nn
 
 from penstock.core.tensors import copy_checked
 from penstock.engine.flat import Flat
-from penstock.engine.tuning import update_rule
+from penstock.engine.tuning.kernels import update_rule
 from penstock.optim.optimizer import Optimizer
 
 
@@ -36,9 +36,16 @@ class Role:
         ]
         self._update = update_rule(optimizer, fused=fused, device=self.flat.parameter.device)
 
-    def set_rate(self, progress: float) -> None:
+    def rate_at(self, progress: float) -> float:
         """The learning rate at this progress of the training."""
-        self.rate = self.optimizer.lr * self.optimizer.schedule(progress)
+        return self.optimizer.lr * self.optimizer.schedule(progress)
+
+    def members(self) -> Iterator[tuple[Tensor, dict[str, Tensor], float]]:
+        """Each parameter with its part of the optimizer's state and its weight decay."""
+        states = [self.flat.views(flat).values() for flat in self.state.values()]
+        decays = self.flat.decays(self.optimizer.weight_decay)
+        for parameter, decay, *values in zip(self.flat.parameters, decays, *states, strict=True):
+            yield parameter, dict(zip(self.state, values, strict=True)), decay
 
     def update(self) -> None:
         """One optimizer step along the gradient."""

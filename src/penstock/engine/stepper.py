@@ -16,6 +16,7 @@ from penstock.engine.device import precision_of
 from penstock.engine.health import Health, LatchedHealth, PromptHealth
 from penstock.engine.plan import Plan
 from penstock.engine.role import Role
+from penstock.engine.tuning.whole_step import Taken
 from penstock.optim.optimizer import Optimizer
 
 
@@ -44,7 +45,7 @@ class Stepper:
         turns = [self.objective.step(part) for part in parts]
         while updates := self._next(turns[0]):
             role = self._role(updates)
-            role.set_rate(progress)
+            role.rate = role.rate_at(progress)
             role.flat.gradient.zero_()
             weight = self._backward(role, updates, number, len(parts))
             for turn in turns[1:]:
@@ -55,6 +56,12 @@ class Stepper:
             self.health.take(role, norm, self.plan.clip_norm, self.plan.clip_value, number)
         for turn in turns[1:]:
             self._same(self._next(turn), None)
+
+    def note(self, taken: Taken) -> None:
+        """Take note of an update that was taken elsewhere."""
+        role = self.roles[taken.role]
+        role.updates, role.rate = role.updates + 1, taken.rate
+        self.health.note(taken.role, taken.loss, taken.weight, taken.norm)
 
     def train(self) -> None:
         """Put the roles' modules in training mode; teachers, targets and frozen parts stay in evaluation mode."""

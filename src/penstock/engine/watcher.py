@@ -21,6 +21,12 @@ class Watcher:
     def measured(self, row: Row) -> None:
         """A row of training loss, or of an evaluation, is there."""
 
+    def settled(self, engine: Engine) -> None:
+        """What the plan left open has been chosen: `engine.plan` says what."""
+
+    def noticed(self, line: str) -> None:
+        """The engine has something to say: a choice it made, or something odd."""
+
     def saved(self, path: Path) -> None:
         """A checkpoint is on the disk."""
 

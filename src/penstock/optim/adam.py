@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
 from torch import Tensor
 
-from penstock.optim.optimizer import Optimizer
+from penstock.optim.optimizer import Optimizer, Scalar
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,7 +29,14 @@ class Adam(Optimizer):
         self.require("epsilon", self.epsilon, low=0.0)
 
     def update(
-        self, parameter: Tensor, gradient: Tensor, state: dict[str, Tensor], *, step: int, lr: float, decay: float
+        self,
+        parameter: Tensor,
+        gradient: Tensor,
+        state: Mapping[str, Tensor],
+        *,
+        step: Scalar,
+        lr: Scalar,
+        decay: float,
     ) -> None:
         """The step along the bias-corrected first moment over the root of the second."""
         if decay and self.decoupled:
@@ -40,7 +47,7 @@ class Adam(Optimizer):
         moment2 = state["moment2"].mul_(self.beta2).addcmul_(gradient, gradient, value=1 - self.beta2)
         correction = (1 - self.beta2**step) ** 0.5
         root = moment2.sqrt().div_(correction).add_(self.epsilon)
-        parameter.addcdiv_(moment1, root, value=-lr / (1 - self.beta1**step))
+        parameter.sub_(moment1 / root * (lr / (1 - self.beta1**step)))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
 from torch import Tensor
 
-from penstock.optim.optimizer import Optimizer
+from penstock.optim.optimizer import Optimizer, Scalar
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,13 +25,20 @@ class Adagrad(Optimizer):
         self.require("epsilon", self.epsilon, low=0.0)
 
     def update(
-        self, parameter: Tensor, gradient: Tensor, state: dict[str, Tensor], *, step: int, lr: float, decay: float
+        self,
+        parameter: Tensor,
+        gradient: Tensor,
+        state: Mapping[str, Tensor],
+        *,
+        step: Scalar,
+        lr: Scalar,
+        decay: float,
     ) -> None:
         """The step along the gradient over the root of the sum of squares."""
         if decay:
             gradient.add_(parameter, alpha=decay)
         total = state["sum"].addcmul_(gradient, gradient)
-        parameter.addcdiv_(gradient, total.sqrt().add_(self.epsilon), value=-lr)
+        parameter.sub_(gradient / total.sqrt().add_(self.epsilon) * lr)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,10 +56,17 @@ class RMSprop(Optimizer):
         self.require("epsilon", self.epsilon, low=0.0)
 
     def update(
-        self, parameter: Tensor, gradient: Tensor, state: dict[str, Tensor], *, step: int, lr: float, decay: float
+        self,
+        parameter: Tensor,
+        gradient: Tensor,
+        state: Mapping[str, Tensor],
+        *,
+        step: Scalar,
+        lr: Scalar,
+        decay: float,
     ) -> None:
         """The step along the gradient over the root of the mean square."""
         if decay:
             gradient.add_(parameter, alpha=decay)
         mean = state["mean"].mul_(self.alpha).addcmul_(gradient, gradient, value=1 - self.alpha)
-        parameter.addcdiv_(gradient, mean.sqrt().add_(self.epsilon), value=-lr)
+        parameter.sub_(gradient / mean.sqrt().add_(self.epsilon) * lr)

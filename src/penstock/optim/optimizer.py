@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
 
@@ -11,6 +11,8 @@ from torch import Tensor
 
 from penstock.core.errors import RecipeError
 from penstock.optim.schedules import Constant, Schedule
+
+Scalar = float | Tensor
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,9 +37,20 @@ class Optimizer(ABC):
 
     @abstractmethod
     def update(
-        self, parameter: Tensor, gradient: Tensor, state: dict[str, Tensor], *, step: int, lr: float, decay: float
+        self,
+        parameter: Tensor,
+        gradient: Tensor,
+        state: Mapping[str, Tensor],
+        *,
+        step: Scalar,
+        lr: Scalar,
+        decay: float,
     ) -> None:
-        """Move `parameter` (P,) in place along `gradient` (P,); `step` counts from 1; `gradient` may be overwritten."""
+        """Move `parameter` (P,) in place along `gradient` (P,), which may be overwritten; `step` counts from 1.
+
+        `step` and `lr` are numbers, or tensors () where one compiled program serves every step: write arithmetic that
+        takes both.
+        """
 
     def require(self, name: str, value: float, *, low: float, high: float = float("inf")) -> None:
         """Raise RecipeError unless low <= value < high."""

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
 from torch import Tensor
 
 from penstock.core.errors import RecipeError
-from penstock.optim.optimizer import Optimizer
+from penstock.optim.optimizer import Optimizer, Scalar
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,16 +29,23 @@ class SGD(Optimizer):
             raise RecipeError("optim.nesterov", "the look-ahead needs momentum", "give optim.momentum > 0")
 
     def update(
-        self, parameter: Tensor, gradient: Tensor, state: dict[str, Tensor], *, step: int, lr: float, decay: float
+        self,
+        parameter: Tensor,
+        gradient: Tensor,
+        state: Mapping[str, Tensor],
+        *,
+        step: Scalar,
+        lr: Scalar,
+        decay: float,
     ) -> None:
         """v = momentum v + g; the parameter moves along v, or along g + momentum v (Nesterov)."""
         if decay:
             gradient.add_(parameter, alpha=decay)
         if not self.momentum:
-            parameter.add_(gradient, alpha=-lr)
+            parameter.sub_(gradient * lr)
             return
         velocity = state["momentum"].mul_(self.momentum).add_(gradient)
         if self.nesterov:
-            parameter.add_(gradient.add_(velocity, alpha=self.momentum), alpha=-lr)
+            parameter.sub_(gradient.add_(velocity, alpha=self.momentum) * lr)
         else:
-            parameter.add_(velocity, alpha=-lr)
+            parameter.sub_(velocity * lr)

@@ -23,6 +23,10 @@ class Regress(Supervised):
 
     data: Where = "diabetes"
     monitor: Annotated[str, Field(description="the validation metric that chooses the best weights")] = "rmse"
+    precision: Annotated[
+        Literal["auto", "float32", "bf16"],
+        Field(description="of the layers; an answer in bfloat16 has three digits, so that auto is for rough ones"),
+    ] = "float32"
     criterion: Annotated[
         Literal["mse", "mae", "huber"], Field(description="the loss: squared error, absolute error, or in between")
     ] = "mse"

@@ -22,8 +22,6 @@ EXAMPLES_SEEN = 1_000_000
 """How many training examples are gone through where the number of epochs is not given, within 10 to 40 epochs."""
 LEAST_STEPS = 800
 """And how many steps are made at least, for small data."""
-TINY = 16
-"""Pixels a side below which a picture gives several threads too little to do: one is faster."""
 ENOUGH_FOR_PERIODIC = 2000
 """Training rows from which a table's numbers are given to an mlp as waves; with fewer it overfits."""
 
@@ -160,9 +158,6 @@ class Supervised(Recipe):
         if self.epochs is None and self.steps is None and self.minutes is None:
             enough_steps = LEAST_STEPS / -(-examples // batch)
             choices["epochs"] = float(round(max(min(max(EXAMPLES_SEEN / examples, 10), 40), enough_steps)))
-        sizes = kind.sizes()
-        if self.threads is None and sizes.get("height", TINY) * sizes.get("width", TINY) < TINY**2:
-            choices["threads"] = 1
         if self.net.numbers == "auto":
             waves = choices.get("model", self.model) == "mlp" and examples >= ENOUGH_FOR_PERIODIC
             chosen = "periodic" if waves else "plain"

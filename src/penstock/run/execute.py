@@ -21,12 +21,12 @@ from penstock.core.random import derive, seed_all
 from penstock.engine.checkpoint import Checkpoints
 from penstock.engine.engine import Engine
 from penstock.engine.plan import Plan
-from penstock.engine.tuning import set_threads
+from penstock.engine.tuning.threads import set_threads
 from penstock.recipes.job import Job, Supplied
 from penstock.recipes.recipe import Recipe, recipe_from
 from penstock.run.card import model_card
 from penstock.run.folder import CHECKPOINTS, DATA, EVALUATION, METRICS, MODEL, RECIPE, SKIPPED, SUMMARY, new_folder
-from penstock.run.progress import MetricsFile, ProgressBar
+from penstock.run.progress import MetricsFile, ProgressBar, RecipeFile
 from penstock.run.report.page import build_report
 from penstock.run.show import make_console, show_facts, show_outcome
 from penstock.run.signals import stopping
@@ -42,21 +42,19 @@ def train(recipe: Recipe, supplied: Supplied = NOTHING, console: Console | None 
     console = console or make_console(stderr=True)
     set_threads(None)  # building takes all cores, here as in `resume`, so that sums come out the same
     job = recipe.build(supplied)
-    threads = set_threads(job.recipe.threads)
     show_facts(console, job.facts)
     engine = make_engine(job)
     with stopping(engine.stop) as asked:
-        folder = _begin(job, threads)
+        folder = _begin(job)
         return _execute(job, engine, folder, console, asked)
 
 
-def _begin(job: Job, threads: int) -> Path:
+def _begin(job: Job) -> Path:
     """The run's new folder, with what is known before training."""
     recipe = job.recipe
     model = job.trained.model or type(job.trained.objective.model).__name__
     folder = new_folder(Path(recipe.runs), recipe.task, recipe.name, f"{job.facts['name']}-{model}")
-    resolved = job.recipe.model_copy(update={"name": folder.name, "threads": threads})
-    write_json(folder / RECIPE, resolved.dump())
+    write_json(folder / RECIPE, job.recipe.model_copy(update={"name": folder.name}).dump())
     write_json(folder / DATA, job.facts)
     if job.material.skipped:
         write_text(folder / SKIPPED, _csv(["file", "reason"], job.material.skipped))
@@ -79,7 +77,6 @@ def resume(
             again = f"give it again, in Python: penstock.resume({str(folder)!r}, {name}=...)"
             raise RecipeError(folder, f"its {name} was an object, which no file can name", again)
     job = recipe.build(supplied)
-    set_threads(job.recipe.threads)
     if before.get("fingerprint") != job.facts["fingerprint"]:
         raise DataError(
             job.facts["origin"], "the data have changed since this run began", "restore them, or train anew"
@@ -101,7 +98,11 @@ def make_engine(job: Job) -> Engine:
 def _execute(job: Job, engine: Engine, folder: Path, console: Console, asked: Sequence[int]) -> Path:
     """Train, then test, save and report. `asked` fills with the signals that have come."""
     engine.checkpoints = Checkpoints(folder / CHECKPOINTS)
-    engine.watchers = [MetricsFile(folder / METRICS), ProgressBar(console, engine.plan.monitor)]
+    engine.watchers = [
+        RecipeFile(folder / RECIPE, job.recipe.model_copy(update={"name": folder.name})),
+        MetricsFile(folder / METRICS),
+        ProgressBar(console, engine.plan.monitor),
+    ]
 
     def leave(number: int) -> None:
         raise Interrupted(number, folder, "stopped by a signal", f"go on with: penstock resume {folder}")
@@ -170,7 +171,8 @@ def _summary(job: Job, engine: Engine, folder: Path, outcome: str) -> dict[str, 
         "parameters": sum(p.numel() for p in module.parameters()),
         "precision": engine.plan.precision,
         "device": str(engine.device),
-        "threads": torch.get_num_threads(),
+        "threads": engine.plan.threads,
+        "compiled": engine.plan.compile == "on",
         "seed": job.recipe.seed,
         "command": command_for(job, folder),
         "versions": {

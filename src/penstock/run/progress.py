@@ -1,4 +1,4 @@
-"""The progress bar, and the file of metrics: two watchers."""
+"""The progress bar, the file of metrics, and the recipe with what was chosen: three watchers."""
 
 from __future__ import annotations
 
@@ -13,8 +13,10 @@ from rich.table import Column
 from rich.text import Text
 
 from penstock.core.errors import CheckpointError
-from penstock.core.files import disk_error, finite, write_text
+from penstock.core.files import disk_error, finite, write_json, write_text
+from penstock.engine.tuning.rules import described, settled_choices
 from penstock.engine.watcher import Row, Watcher
+from penstock.recipes.recipe import Recipe
 
 if TYPE_CHECKING:
     from penstock.engine.engine import Engine
@@ -44,6 +46,17 @@ class MetricsFile(Watcher):
             raise disk_error(self.path, error, len(line)) from error
 
 
+class RecipeFile(Watcher):
+    """Keeps the recipe of a run, with every choice that was made by rule, so that a resumed run makes the same."""
+
+    def __init__(self, path: Path, recipe: Recipe) -> None:
+        self._path, self._recipe = path, recipe
+
+    def settled(self, engine: Engine) -> None:
+        """Write it anew. Raises ResourceError where the disk refuses."""
+        write_json(self._path, self._recipe.model_copy(update=settled_choices(engine.plan)).dump())
+
+
 class ProgressBar(Watcher):
     """Shows loss, metric, throughput and time left, drawn by a thread of its own: training does not wait for it.
 
@@ -66,6 +79,14 @@ class ProgressBar(Watcher):
         self._progress = Progress(*columns, console=self._console, refresh_per_second=5, expand=True, transient=True)
         self._progress.add_task("", total=1.0)
         self._progress.start()
+
+    def settled(self, engine: Engine) -> None:
+        """Say how it is computed."""
+        self._console.print(f"{'computed in':<12}{described(engine.plan)}", highlight=False)
+
+    def noticed(self, line: str) -> None:
+        """Say it."""
+        self._console.print(line, style="yellow", markup=False, highlight=False)
 
     def measured(self, row: Row) -> None:
         """Keep the newest numbers."""

@@ -1,4 +1,4 @@
-"""Private torch calls, memory layouts and threads: each tested against the plain way, which is its fallback."""
+"""Fused kernels and memory layouts: each tested against the plain way, which is its fallback."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from penstock.core.machine import cores
 from penstock.optim.adam import Adam
 from penstock.optim.optimizer import Optimizer
 
@@ -67,9 +66,3 @@ def lay_out(module: nn.Module) -> None:
     for layer in module.modules():
         if isinstance(layer, nn.Conv2d):
             layer.weight.data = layer.weight.data.contiguous(memory_format=torch.channels_last)
-
-
-def set_threads(threads: int | None) -> int:
-    """Set, and return, the number of processor threads that torch uses; all that this process may use if not given."""
-    torch.set_num_threads(threads or cores())
-    return torch.get_num_threads()

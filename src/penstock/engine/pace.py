@@ -1,0 +1,79 @@
+"""Steps one by one, or several in a compiled call: what the engine's loop advances by."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from penstock.core.batch import Batch
+from penstock.core.errors import NumericError
+from penstock.core.objective import Objective
+from penstock.engine.ahead import Ahead
+from penstock.engine.average import Average
+from penstock.engine.clock import Clock
+from penstock.engine.stepper import Stepper
+from penstock.engine.tuning.whole_step import STEPS_A_CALL, CannotCompile, Taken, WholeStep
+
+
+class Pace:
+    """Trains on the batches of a source.
+
+    With a `whole` step it makes several steps at once, wherever that many are left before the loop's next mark and
+    their batches fit. Which steps are made together follows from their numbers alone, so that a resumed run makes the
+    same. `gave_up` is called with the reason where the compilation fails; training then goes on step by step.
+    """
+
+    def __init__(
+        self,
+        objective: Objective,
+        stepper: Stepper,
+        average: Average | None,
+        source: Ahead,
+        clock: Clock,
+        *,
+        gave_up: Callable[[str], None],
+    ) -> None:
+        self.objective, self.stepper, self.average = objective, stepper, average
+        self.source, self.clock, self.gave_up = source, clock, gave_up
+        self.whole: WholeStep | None = None
+
+    def advance(self, room: int) -> Iterator[None]:
+        """Make at least one and at most `room` steps; yields after each, when the clock is to be moved."""
+        if self.whole is None or room < STEPS_A_CALL:
+            yield from self._plainly(1)
+        elif not self.whole.fits(batches := self.source.peek(STEPS_A_CALL)):
+            yield from self._plainly(STEPS_A_CALL)
+        else:
+            try:
+                made = self._at_once(self.whole, batches)
+            except CannotCompile as error:
+                self.whole = None
+                self.gave_up(str(error))
+                yield from self._plainly(STEPS_A_CALL)
+            else:
+                yield from self._note(made)
+
+    def _plainly(self, steps: int) -> Iterator[None]:
+        for _ in range(steps):
+            number = self.clock.step + 1
+            self.stepper.step(next(self.source), number, self.clock.progress)
+            self.objective.stepped()
+            if self.average is not None:
+                self.average.update(number)
+            yield
+
+    def _at_once(self, whole: WholeStep, batches: list[Batch]) -> list[list[Taken]]:
+        first = self.clock.step + 1
+        progress = [self.clock.progress_of(first + k) for k in range(len(batches))]
+        return whole(batches, progress, first)
+
+    def _note(self, made: list[list[Taken]]) -> Iterator[None]:
+        for updates in made:
+            number = self.clock.step + 1
+            for taken in updates:
+                if not taken.finite:  # nothing has moved since; the plain way says which parameter it is
+                    self.stepper.step(next(self.source), number, self.clock.progress)
+                    found = "the loss or a gradient is not finite in the compiled step, though it is in the plain one"
+                    raise NumericError(f"step {number}", found, "train with compile off")
+                self.stepper.note(taken)
+            next(self.source)
+            yield

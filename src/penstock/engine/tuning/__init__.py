@@ -1,0 +1,1 @@
+"""What makes training fast on this machine: kernels, layouts, threads, compilation, and rules that choose."""

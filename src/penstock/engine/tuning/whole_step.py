@@ -1,0 +1,161 @@
+"""Several whole steps, forward, backward and updates, compiled into one call: for networks so small that calling the
+operations takes longer than the operations themselves.
+
+Dynamo follows the objective's own `step`, its yields and what comes after them, so that objectives need not know. The
+switch that lets it see gradients (`trace_autograd_ops`) is private to torch; where the compilation fails, for this or
+any other reason, `CannotCompile` is raised before anything has changed, and the plain way goes on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from penstock.core.batch import Batch
+from penstock.core.objective import Objective
+from penstock.engine.average import Average
+from penstock.engine.device import precision_of
+from penstock.engine.plan import Plan
+from penstock.engine.role import Role
+
+STEPS_A_CALL = 8
+OPTIONS: dict[str, Any] = {"cpp_wrapper": True, "fallback_random": True}
+"""No Python between the kernels; the random stream of the plain way."""
+
+
+class CannotCompile(Exception):
+    """The objective, or this machine, does not allow it; the message is one line."""
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What became of one update: its loss, a mean over `weight`, and whether all had been finite so far."""
+
+    role: str
+    rate: float
+    weight: float
+    loss: float
+    norm: float
+    finite: bool
+
+
+class WholeStep:
+    """`STEPS_A_CALL` steps of an objective as one compiled function.
+
+    From the first update that is not finite on, nothing is updated any more.
+    """
+
+    def __init__(
+        self, objective: Objective, roles: Mapping[str, Role], plan: Plan, average: Average | None, device: torch.device
+    ) -> None:
+        self._objective, self._roles, self._plan = objective, roles, plan
+        self._average, self._device = average, device
+        self._compiled = torch.compile(self._advance, fullgraph=True, dynamic=False, options=OPTIONS)
+        self._shapes: list[dict[str, tuple[torch.Size, torch.dtype]]] = []
+
+    def fits(self, batches: Sequence[Batch]) -> bool:
+        """Whether the batches are like those of the first call: it is compiled for one shape."""
+        found = [{name: (value.shape, value.dtype) for name, value in batch.items()} for batch in batches]
+        if not self._shapes and found.count(found[0]) == len(found):
+            self._shapes = found
+        return found == self._shapes
+
+    def __call__(self, batches: Sequence[Batch], progress: Sequence[float], step: int) -> list[list[Taken]]:
+        """Train on batches that fit, of which `step` is the number of the first; what was taken, for each of them.
+
+        Raises CannotCompile where it is impossible; nothing has changed then.
+        """
+        fields = {name: torch.stack([batch[name] for batch in batches]) for name in batches[0]}
+        averaging = [self._average.weight(step + k) if self._average else 0.0 for k in range(len(batches))]
+        rates = [{name: role.rate_at(p) for name, role in self._roles.items()} for p in progress]
+        controls = self._tensor([[p, a, *r.values()] for p, a, r in zip(progress, averaging, rates, strict=True)])
+        counts = self._tensor([role.updates for role in self._roles.values()])
+        with _dynamo().patch(trace_autograd_ops=True, error_on_recompile=True):
+            try:
+                numbers, said = self._compiled(fields, controls, counts)
+            except (
+                RuntimeError,
+                TypeError,
+                AssertionError,
+            ) as error:  # those of dynamo and the compiler are RuntimeErrors
+                raise CannotCompile(str(error).strip().partition("\n")[0]) from error
+        object.__setattr__(self._objective, "progress", progress[-1])
+        rows = iter(numbers.tolist())
+        return [
+            [
+                Taken(role, rates[k][role], weight, loss, norm, finite == 1.0)
+                for (role, weight), (loss, norm, finite) in zip(step_said, rows)
+            ]
+            for k, step_said in enumerate(said)
+        ]
+
+    def _tensor(self, values: Any) -> Tensor:
+        return torch.tensor(values, dtype=torch.float64, device=self._device)
+
+    def _advance(
+        self, fields: dict[str, Tensor], controls: Tensor, counts: Tensor
+    ) -> tuple[Tensor, list[list[tuple[str, float]]]]:
+        """The function that is compiled: everything in it is a tensor operation or a constant."""
+        names = list(self._roles)
+        made = dict.fromkeys(names, 0)
+        good = torch.ones((), dtype=torch.bool, device=self._device)
+        numbers: list[Tensor] = []
+        said: list[list[tuple[str, float]]] = []
+        for k in range(STEPS_A_CALL):
+            object.__setattr__(self._objective, "progress", controls[k, 0])
+            turn = self._objective.step(Batch({name: values[k] for name, values in fields.items()}))
+            step_said: list[tuple[str, float]] = []
+            while True:
+                with precision_of(self._plan.precision, self._device):
+                    update = next(turn, None)
+                if update is None:
+                    break
+                at = names.index(update.role)
+                made[update.role] += 1
+                role = self._roles[update.role]
+                loss, norm, good = self._update(
+                    role, update.loss, good, lr=controls[k, 2 + at], count=counts[at] + made[update.role]
+                )
+                numbers.append(torch.stack([loss.double(), norm.double(), good.double()]))
+                step_said.append((update.role, update.weight))
+            said.append(step_said)
+            self._objective.stepped()
+            if self._average is not None:
+                with torch.no_grad():
+                    for mean, live in self._average.pairs():
+                        mean.lerp_(live, controls[k, 1].to(mean.dtype))
+        return torch.stack(numbers), said
+
+    def _update(
+        self, role: Role, loss: Tensor, good: Tensor, *, lr: Tensor, count: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """One optimizer step, taken where all has been finite so far."""
+        parameters = role.flat.parameters
+        found = torch.autograd.grad(loss, parameters, allow_unused=True)
+        with torch.no_grad():
+            gradients = [torch.zeros_like(p) if g is None else g for p, g in zip(parameters, found, strict=True)]
+            norm = torch.stack([gradient.square().sum() for gradient in gradients]).sum().sqrt()
+            good = good & torch.isfinite(loss) & torch.isfinite(norm)
+            limit = self._plan.clip_norm
+            scale = None if limit is None else torch.where(norm > limit, limit / (norm + 1e-6), 1.0)
+            for (parameter, state, decay), gradient in zip(role.members(), gradients, strict=True):
+                if scale is not None:
+                    gradient = gradient * scale
+                if self._plan.clip_value is not None:
+                    gradient = gradient.clamp(-self._plan.clip_value, self._plan.clip_value)
+                moving = [parameter, *state.values()]
+                before = [value.clone() for value in moving]
+                role.optimizer.update(parameter, gradient, state, step=count, lr=lr, decay=decay)
+                for value, old in zip(moving, before, strict=True):
+                    value.copy_(torch.where(good, value, old))
+        return loss.detach(), norm, good
+
+
+def _dynamo() -> Any:
+    import torch._dynamo.config  # a second of imports, for those who compile
+
+    return torch._dynamo.config

@@ -1,0 +1,118 @@
+"""How much a step has to compute, and in operations of which sort."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from penstock.core.batch import Batch
+from penstock.core.objective import Objective
+from penstock.core.random import forked
+
+WIDE = 64
+"""Rows and columns from which a matrix product gains from bfloat16."""
+CHANNELS = 8
+"""Output channels from which a convolution does."""
+LARGE = 4_000_000
+"""Multiply-adds from which a single-precision product is worth the detour through another library."""
+
+Product = tuple[int, int, int]
+"""(M, K) times (K, N)."""
+
+
+@dataclass(frozen=True)
+class Work:
+    """Multiply-adds of the forward pass of one update.
+
+    `convolution` and `attention` (fused) are parts of `total`; `wide` is the part that gains from bfloat16 where the
+    processor has it. `large` are the shapes of the large products of linear layers.
+    """
+
+    total: int = 0
+    convolution: int = 0
+    attention: int = 0
+    wide: int = 0
+    large: frozenset[Product] = frozenset()
+
+
+def work_of(objective: Objective, batch: Batch) -> Work:
+    """The work of the first update that the objective asks for on this batch; it is computed, and leaves no trace."""
+    training = [module for module in objective.modules() if module.training]
+    objective.eval()
+    tally = _Tally()
+    try:
+        with forked(), torch.no_grad(), tally:
+            next(objective.step(batch), None)
+    finally:
+        for module in training:
+            module.training = True
+    return tally.work()
+
+
+class _Tally(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Sees every tensor operation and counts the multiply-adds of those that have many."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._convolution = self._attention = self._products = self._wide = 0
+        self._large: set[Product] = set()
+
+    def __torch_dispatch__(
+        self, func: Any, types: Sequence[type], args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        result = func(*args, **(kwargs or {}))
+        name = func.name().partition("::")[2].partition(".")[0]
+        if count := _COUNTS.get(name):
+            count(self, args, result)
+        elif "scaled_dot_product" in name:
+            self._count_attention(args)
+        return result
+
+    def work(self) -> Work:
+        """What was counted."""
+        total = self._convolution + self._attention + self._products
+        return Work(total, self._convolution, self._attention, self._wide, frozenset(self._large))
+
+    def _count_convolution(self, args: Sequence[Any], result: Tensor) -> None:
+        weight: Tensor = args[1]
+        done = result.numel() * weight[0].numel()
+        self._convolution += done
+        self._wide += done if len(weight) >= CHANNELS else 0
+
+    def _count_product(self, args: Sequence[Any], result: Tensor) -> None:
+        left, right = args[-2:]
+        (m, k), n = left.shape, right.shape[1]
+        done = m * k * n
+        self._products += done
+        self._wide += done if min(k, n) >= WIDE else 0
+        if done >= LARGE:
+            self._large.add((m, k, n))
+
+    def _count_batched(self, args: Sequence[Any], result: Tensor) -> None:
+        self._products += result.numel() * args[-2].shape[-1]
+
+    def _count_recurrent(self, args: Sequence[Any], result: Sequence[Tensor]) -> None:
+        inputs, (to_gates, carried) = args[0], args[1:3]
+        done = inputs.shape[0] * inputs.shape[1] * (to_gates.numel() + carried.numel())
+        self._products += done
+        self._wide += done if carried.shape[-1] >= WIDE else 0
+
+    def _count_attention(self, args: Sequence[Any]) -> None:
+        query, key, value = args[:3]  # (B, heads, T, width) each
+        self._attention += query.shape[:-1].numel() * key.shape[-2] * (query.shape[-1] + value.shape[-1])
+
+
+_COUNTS: dict[str, Callable[[_Tally, Sequence[Any], Any], None]] = {
+    "convolution": _Tally._count_convolution,
+    "_convolution": _Tally._count_convolution,
+    "mm": _Tally._count_product,
+    "addmm": _Tally._count_product,
+    "bmm": _Tally._count_batched,
+    "baddbmm": _Tally._count_batched,
+    "mkldnn_rnn_layer": _Tally._count_recurrent,
+}
