@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from penstock.core.errors import DataError, RecipeError, suggest
+from penstock.data import bundled
 from penstock.data.arrays import read_idx
 from penstock.data.catalogue import CLOTHES, NAMED, NamedSet
 from penstock.data.download import RemoteFile, fetch
@@ -103,20 +104,10 @@ def _lacking(known: NamedSet, folder: Path) -> list[RemoteFile]:
 
 def _bundled(known: NamedSet) -> Loaded:
     """A set that scikit-learn brings along."""
-    from sklearn import datasets
-
-    if known.name == "digits":
-        digits = datasets.load_digits()
-        pixels = np.rint(digits.images * (255 / 16)).astype(np.uint8)  # they are stored from 0 to 16
-        return Loaded(images=pixels[:, None], labels=digits.target.astype(str))
-    if known.name == "diabetes":
-        bunch = datasets.load_diabetes(scaled=False)
-        target = bunch.target
-    else:
-        bunch = datasets.load_wine() if known.name == "wine" else datasets.load_breast_cancer()
-        target = np.asarray(bunch.target_names, dtype=object)[bunch.target]
-    frame = pd.DataFrame(bunch.data, columns=list(bunch.feature_names))
-    frame[known.target] = pd.Series(target, dtype=target.dtype)
+    if known.target is None:
+        images, labels = bundled.digits()
+        return Loaded(images=images[:, None], labels=labels)
+    frame = bundled.table(known.name, known.target)
     frame.index = pd.Index([f"{known.name}:{row}" for row in range(1, len(frame) + 1)], dtype=object)
     return Loaded(frame=frame, target=known.target)
 

@@ -62,6 +62,11 @@ class _Tally(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self._convolution = self._attention = self._products = self._wide = 0
         self._large: set[Product] = set()
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """Or the first operation seen would import the compiler, which takes a second."""
+        return False
+
     def __torch_dispatch__(
         self, func: Any, types: Sequence[type], args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
