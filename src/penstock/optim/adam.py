@@ -29,7 +29,14 @@ class Adam(Optimizer):
         self.require("epsilon", self.epsilon, low=0.0)
 
     def update(
-        self, parameter: Tensor, gradient: Tensor, state: dict[str, Tensor], *, step: int, lr: float, decay: float
+        self,
+        parameter: Tensor,
+        gradient: Tensor,
+        state: dict[str, Tensor],
+        *,
+        step: int | Tensor,
+        lr: float,
+        decay: float,
     ) -> None:
         """The step along the bias-corrected first moment over the root of the second."""
         if decay and self.decoupled:
@@ -40,7 +47,10 @@ class Adam(Optimizer):
         moment2 = state["moment2"].mul_(self.beta2).addcmul_(gradient, gradient, value=1 - self.beta2)
         correction = (1 - self.beta2**step) ** 0.5
         root = moment2.sqrt().div_(correction).add_(self.epsilon)
-        parameter.addcdiv_(moment1, root, value=-lr / (1 - self.beta1**step))
+        if isinstance(step, Tensor):  # counted on the device: to make a number of it would wait for the device
+            parameter.addcdiv_(moment1, root.mul_(1 - self.beta1**step), value=-lr)
+        else:
+            parameter.addcdiv_(moment1, root, value=-lr / (1 - self.beta1**step))
 
 
 @dataclass(frozen=True, kw_only=True)

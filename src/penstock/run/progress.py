@@ -12,7 +12,7 @@ from rich.progress import BarColumn, Progress, ProgressColumn, Task
 from rich.table import Column
 from rich.text import Text
 
-from penstock.core.errors import CheckpointError
+from penstock.core.errors import CheckpointError, harmless
 from penstock.core.files import disk_error, finite, write_text
 from penstock.engine.watcher import Row, Watcher
 
@@ -77,6 +77,10 @@ class ProgressBar(Watcher):
             self._spoken = time.monotonic()
             numbers = "  ".join(f"{name} {value:.4g}" for name, value in self._latest.items())
             self._console.print(f"epoch {row['epoch']:.2f}  step {row['step']}  {numbers}", highlight=False)
+
+    def warned(self, line: str) -> None:
+        """Print the line, above the bar."""
+        self._console.print(Text(harmless(line), style="yellow"))
 
     def finished(self, engine: Engine) -> None:
         """Stop drawing."""
