@@ -18,12 +18,16 @@ class Recorder(Watcher):
     def __init__(self) -> None:
         self.rows: list[Row] = []
         self.events: list[str] = []
+        self.lines: list[str] = []
 
     def started(self, engine: Engine) -> None:
         self.events.append(f"started {engine.clock.step}")
 
     def measured(self, row: Row) -> None:
         self.rows.append(row)
+
+    def warned(self, line: str) -> None:
+        self.lines.append(line)
 
     def saved(self, path: Path) -> None:
         self.events.append(f"saved {path.name}")

@@ -124,7 +124,6 @@ class Halting:
             yield batch
 
     def __next__(self) -> Batch:
-        self.note()
         return next(self.within)
 
     @property
@@ -138,17 +137,28 @@ class Halting:
         self.within.load_state_dict(state)
 
     def peek(self, count: int) -> list[Batch]:
+        self.note()
         return self.within.peek(count)
+
+
+EXPLICIT: dict[str, Any] = {"precision": "float32", "compile": "off", "onednn": "off", "threads": 1}
+"""Nothing is left to choose by rule: a look at the work would draw a batch ahead."""
 
 
 def engine(family: str, folder: Path, recorder: Any, *, seed: int = 0, keep: int = 1000, **plan: Any) -> Engine:
     make, optimizers, more = FAMILIES[family]
-    settings = {"steps": STEPS, "device": "cpu", "log_every": 2, "evaluate_every": 0.75, "checkpoint_every": 0}
+    settings = EXPLICIT | {
+        "steps": STEPS,
+        "device": "cpu",
+        "log_every": 2,
+        "evaluate_every": 0.75,
+        "checkpoint_every": 0,
+    }
     training, held_out = sources()
     made = Engine(
         make(seed),
         training,
-        Plan(**(settings | more | plan)),
+        Plan(**(EXPLICIT | settings | more | plan)),
         optimizers,
         validation=held_out,
         checkpoints=Checkpoints(folder, keep=keep),

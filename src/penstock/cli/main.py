@@ -14,6 +14,7 @@ from types import FrameType
 import penstock
 from penstock.core.errors import Interrupted, PenstockError, RecipeError, ResourceError, suggest
 from penstock.core.machine import share_cores
+from penstock.core.memory import ran_out
 
 VERBS = {
     "train": "train a model: penstock train classify --data digits",
@@ -61,6 +62,11 @@ def run(words: Sequence[str]) -> int:
             traceback.print_exc()
         if isinstance(error, OSError) and error.errno == errno.ENOSPC:
             print("penstock: output: there is no space left to write to; make room", file=sys.stderr)
+            return ResourceError.code
+        if ran_out(error):
+            print(
+                "penstock: memory: there is not enough for this; give less data at once, or make room", file=sys.stderr
+            )
             return ResourceError.code
         said = " ".join(str(error).split())[:300]
         line = f"penstock: internal error: {type(error).__name__}: {said}; run again with --debug and report it"

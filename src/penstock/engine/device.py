@@ -30,5 +30,7 @@ def pick_device(name: str, *, fallback: bool = False) -> torch.device:
 
 
 def precision_of(name: str, device: torch.device) -> AbstractContextManager[object]:
-    """A context in which layers compute in this precision: "float32", or "bf16" by autocast."""
-    return torch.autocast(device.type, torch.bfloat16) if name == "bf16" else nullcontext()
+    """A context in which layers compute in this precision: "float32", or "bf16" or "fp16" by autocast."""
+    if name == "float32":
+        return nullcontext()
+    return torch.autocast(device.type, torch.bfloat16 if name == "bf16" else torch.float16)

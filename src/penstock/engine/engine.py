@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from penstock.core.batch import Batch
-from penstock.core.errors import CheckpointError, DataError, Interrupted, WorkerError
+from penstock.core.errors import CheckpointError, DataError, Interrupted, OutOfMemory, WorkerError
+from penstock.core.memory import ran_out
 from penstock.core.objective import Evaluation, Objective, Source
 from penstock.core.random import forked, random_state, restore_random_state
 from penstock.core.tensors import copy_checked
@@ -57,7 +58,7 @@ class Engine:
         self.source, self.plan, self.validation = Ahead(source, self.device), plan, validation
         self.checkpoints, self.watchers = checkpoints, watchers
         self.clock = Clock(plan, source.epoch_steps)
-        self.stepper = Stepper(objective, plan, optimizers, self.device)
+        self.stepper = Stepper(objective, plan, optimizers, self.device, self._warn)
         self.average = Average(list(self.stepper.roles.values()), plan.ema) if plan.ema else None
         self.best = Best(plan.monitor)
         self.pace = Pace(
@@ -67,12 +68,14 @@ class Engine:
         self._evaluate_steps = max(round(plan.evaluate_every * self.clock.epoch_steps), 1)
         self._logged_at, self._evaluated_at, self._saved_at, self._saved_seconds = 0, 0, -1, 0.0
         self._signal, self._final = 0, False
+        self._evaluating = 0
 
     def run(self) -> str:
         """Train to the end of the plan and give the objective its final weights; returns why training ended.
 
-        Raises NumericError, before the update, where a loss or gradient is not finite; Interrupted after `stop`; and
-        whatever the source raises. In the last two cases a checkpoint is saved first.
+        Raises NumericError, before the update, where a loss or gradient is not finite; Interrupted after `stop`;
+        OutOfMemory; and whatever the source raises. In the last three cases a checkpoint is saved first, unless memory
+        ran out between two updates of one step.
         """
         self.clock.start(self.clock.step, self._saved_seconds)
         self._tell(lambda watcher: watcher.started(self))
@@ -107,6 +110,17 @@ class Engine:
         except (DataError, WorkerError):
             self.save()
             raise
+        except (MemoryError, RuntimeError, OutOfMemory) as error:
+            if not isinstance(error, OutOfMemory) and not ran_out(error):
+                raise
+            if not self.stepper.midway:
+                self.save()
+            if isinstance(error, OutOfMemory):
+                raise
+            found = "out of memory while a batch was fetched or weights were copied"
+            raise OutOfMemory(
+                f"step {self.clock.step + 1}", found, "give a smaller --batch-size, or make room"
+            ) from error
         finally:
             self.seconds = self.clock.seconds
             stack.close()
@@ -120,7 +134,21 @@ class Engine:
         self._signal = signal
 
     def evaluate(self, batches: Iterable[Batch]) -> Evaluation:
-        """Evaluate with the averaged weights, in the plan's precision, on random numbers of its own."""
+        """Evaluate with the averaged weights, in the plan's precision, on random numbers of its own.
+
+        Raises OutOfMemory where memory does not suffice.
+        """
+        while True:
+            try:
+                return self._evaluate(batches)
+            except (MemoryError, RuntimeError) as error:
+                if not ran_out(error):
+                    raise
+                cause = error.with_traceback(None)  # whose frames hold what filled the memory
+            self._warn(self.stepper.memory.split_evaluation(self.clock.step, self._evaluating, cause))
+
+    def _evaluate(self, batches: Iterable[Batch]) -> Evaluation:
+        self._evaluating = 0
         self.objective.eval()
         with contextlib.ExitStack() as stack:
             stack.enter_context(forked())
@@ -195,8 +223,10 @@ class Engine:
         if not is_settled(self.plan):
             work = work_of(self.objective, self.source.peek(1)[0])
             self._adopt(settle(self.plan, work, self.clock.total, self.device))
-        if self.plan.compile == "on" and self.plan.accumulate > 1:
+        if self.plan.compile == "on" and self.stepper.memory.parts > 1:
             self._give_up_compiling("a batch in several parts is trained step by step")
+        if self.plan.compile == "on" and self.plan.precision == "fp16":
+            self._give_up_compiling("the scaled losses of fp16 are trained on step by step")
         if self.plan.compile == "on":
             self.pace.whole = WholeStep(self.objective, self.stepper.roles, self.plan, self.average, self.device)
 
@@ -206,7 +236,7 @@ class Engine:
 
     def _give_up_compiling(self, reason: str) -> None:
         self._adopt(self.plan.model_copy(update={"compile": "off"}))
-        self._tell(lambda watcher: watcher.noticed(f"not compiled: {reason}"))
+        self._warn(f"not compiled: {reason}")
 
     def _room(self) -> int:
         """How many steps may be made before the loop has something else to do."""
@@ -256,12 +286,17 @@ class Engine:
         for batch in batches:
             if self._signal and not self._final:
                 raise _Stop
-            yield batch.to(self.device)
+            for part in batch.split(pieces) if (pieces := self.stepper.memory.pieces) > 1 else (batch,):
+                self._evaluating = part.size
+                yield part.to(self.device)
 
     def _measured(self, split: str, numbers: Mapping[str, float]) -> None:
         row: Row = {"split": split, "step": self.clock.step, "epoch": round(self.clock.epoch, 6), **numbers}
         self.rows += 1
         self._tell(lambda watcher: watcher.measured(row))
+
+    def _warn(self, line: str) -> None:
+        self._tell(lambda watcher: watcher.warned(line))
 
     def _tell(self, event: Callable[[Watcher], None]) -> None:
         for watcher in self.watchers:

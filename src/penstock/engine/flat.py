@@ -40,6 +40,7 @@ class Flat:
         starts = [0, *accumulate(sizes)]
         self.decaying = sum(size for size, item in zip(sizes, ordered, strict=True) if _decays(*item))
         self.parameters = [p for _, p in ordered]
+        self.names = [name for name, _ in ordered]
         self._places = {
             name: (start, p.shape, p.stride() if _dense(p) else p.contiguous().stride())
             for (name, p), start in zip(ordered, starts, strict=False)

@@ -20,16 +20,20 @@ class Health(ABC):
     """Stands between gradients and updates. The sums it keeps are part of a checkpoint."""
 
     @abstractmethod
-    def watch_loss(self, update: Update, step: int) -> None:
-        """Take note of a loss, before its backward pass."""
+    def watch_loss(self, update: Update, step: int) -> Tensor:
+        """Take note of a loss; returns what its backward pass is to start from."""
 
     @abstractmethod
     def take(self, role: Role, norm: Tensor, clip_norm: float | None, clip_value: float | None, step: int) -> None:
         """Clip the gradient and take the update, unless the gradient, whose norm is given, is not finite."""
 
-    @abstractmethod
     def note(self, role: str, loss: float, weight: float, norm: float) -> None:
         """Take note of the loss and the gradient norm of an update that was taken elsewhere, and was finite."""
+        raise NotImplementedError(f"{type(self).__name__} takes its updates itself")
+
+    @abstractmethod
+    def forget(self) -> None:
+        """Drop what was noted of losses whose update was not taken: their step is made again."""
 
     @abstractmethod
     def summary(self) -> dict[str, float]:
@@ -53,15 +57,18 @@ class PromptHealth(Health):
 
     def __init__(self, *, alone: bool) -> None:
         self._alone = alone
+        self._total, self._weight = 0.0, 0.0  # of the update to come
         self._losses: dict[str, list[float]] = {}
         self._norms: dict[str, float] = {}
 
-    def watch_loss(self, update: Update, step: int) -> None:
+    def watch_loss(self, update: Update, step: int) -> Tensor:
         """Raises NumericError for a loss that is not finite."""
         value = update.loss.item()
         if not math.isfinite(value):
             raise NumericError(f"step {step}", f"the loss of role {update.role!r} is {value}", REMEDY)
-        self._add(update.role, value, update.weight)
+        self._total += value * update.weight
+        self._weight += update.weight
+        return update.loss
 
     def take(self, role: Role, norm: Tensor, clip_norm: float | None, clip_value: float | None, step: int) -> None:
         """Raises NumericError, naming the first bad parameter, before anything moves."""
@@ -73,22 +80,27 @@ class PromptHealth(Health):
         if clip_value is not None:
             role.flat.gradient.clamp_(-clip_value, clip_value)
         role.update()
-        self._norms[role.name] = value
+        self._add(role.name, self._total, self._weight)
+        self._total, self._weight, self._norms[role.name] = 0.0, 0.0, value
+
+    def forget(self) -> None:
+        """Drop the losses of an update that was not taken."""
+        self._total, self._weight = 0.0, 0.0
 
     def note(self, role: str, loss: float, weight: float, norm: float) -> None:
         """Add to the sums."""
-        self._add(role, loss, weight)
+        self._add(role, loss * weight, weight)
         self._norms[role] = norm
 
-    def _add(self, role: str, loss: float, weight: float) -> None:
+    def _add(self, role: str, total: float, weight: float) -> None:
         sums = self._losses.setdefault(role, [0.0, 0.0])
-        sums[0] += loss * weight
+        sums[0] += total
         sums[1] += weight
 
     def summary(self) -> dict[str, float]:
         """Mean losses and last norms by role."""
         means = {role: total / weight for role, (total, weight) in self._losses.items()}
-        found = _named(means, self._norms, self._alone)
+        found = named_by_role(means, self._norms, self._alone)
         self._losses = {}
         return found
 
@@ -116,28 +128,36 @@ class LatchedHealth(Health):
         self._sums = torch.float32 if device.type == "mps" else torch.float64  # mps has no float64
         self._roles: dict[str, Role] = {}
         self._first_bad = torch.tensor(-1, dtype=torch.int64, device=device)
-        self._loss_is_bad = torch.tensor(False, device=device)
+        self._is_bad = torch.tensor(False, device=device)
+        self._pending: list[tuple[Tensor, float]] = []
         self._losses: dict[str, Tensor] = {}
         self._weights: dict[str, float] = {}
         self._norms: dict[str, Tensor] = {}
 
-    def watch_loss(self, update: Update, step: int) -> None:
-        """Add to the sums on the device."""
-        loss = update.loss.detach().to(self._sums)
-        self._loss_is_bad = self._loss_is_bad | ~torch.isfinite(loss)
-        self._add(update.role, loss, update.weight)
+    def watch_loss(self, update: Update, step: int) -> Tensor:
+        """Keep it for the update to come."""
+        self._pending.append((update.loss.detach().to(self._sums), update.weight))
+        return update.loss
 
     def take(self, role: Role, norm: Tensor, clip_norm: float | None, clip_value: float | None, step: int) -> None:
         """Update unless this step, or one before it, was bad."""
-        bad = self._loss_is_bad | ~torch.isfinite(norm)
+        bad = self._is_bad | ~torch.isfinite(norm)
+        for loss, weight in self._pending:
+            bad = bad | ~torch.isfinite(loss)
+            self._add(role.name, loss, weight)
+        self._pending.clear()
         self._first_bad = torch.where(bad & (self._first_bad < 0), step, self._first_bad)
-        self._loss_is_bad = bad
+        self._is_bad = bad
         if clip_norm is not None:
             role.flat.gradient.mul_((clip_norm / (norm + 1e-6)).clamp_(max=1.0))
         if clip_value is not None:
             role.flat.gradient.clamp_(-clip_value, clip_value)
         role.update_unless(bad)
         self._norms[role.name], self._roles[role.name] = norm, role
+
+    def forget(self) -> None:
+        """Drop the losses of an update that was not taken."""
+        self._pending.clear()
 
     def note(self, role: str, loss: float, weight: float, norm: float) -> None:
         """Add to the sums."""
@@ -154,7 +174,7 @@ class LatchedHealth(Health):
         self.check()
         means = {role: total.item() / self._weights[role] for role, total in self._losses.items()}
         self._losses, self._weights = {}, {}
-        return _named(means, {role: float(norm.item()) for role, norm in self._norms.items()}, self._alone)
+        return named_by_role(means, {role: float(norm.item()) for role, norm in self._norms.items()}, self._alone)
 
     def check(self) -> None:
         """Raises NumericError where a step was bad."""
@@ -181,7 +201,7 @@ class LatchedHealth(Health):
         self._norms = {role: torch.tensor(norm, device=self._device) for role, norm in state["norms"].items()}
 
 
-def _named(losses: dict[str, float], norms: dict[str, float], alone: bool) -> dict[str, float]:
+def named_by_role(losses: dict[str, float], norms: dict[str, float], alone: bool) -> dict[str, float]:
     """`loss` and `norm` where the objective has one role, `generator_loss` and so on where it has more."""
 
     def key(role: str, what: str) -> str:

@@ -38,7 +38,7 @@ class Pace:
 
     def advance(self, room: int) -> Iterator[None]:
         """Make at least one and at most `room` steps; yields after each, when the clock is to be moved."""
-        if self.whole is None or room < STEPS_A_CALL:
+        if self.whole is None or room < STEPS_A_CALL or self.clock.step == 0:  # the first step looks for odd things
             yield from self._plainly(1)
         elif not self.whole.fits(batches := self.source.peek(STEPS_A_CALL)):
             yield from self._plainly(STEPS_A_CALL)
@@ -55,7 +55,9 @@ class Pace:
     def _plainly(self, steps: int) -> Iterator[None]:
         for _ in range(steps):
             number = self.clock.step + 1
-            self.stepper.step(next(self.source), number, self.clock.progress)
+            (batch,) = self.source.peek(1)
+            self.stepper.step(batch, number, self.clock.progress)
+            next(self.source)  # only now: where memory ran out, the batch is still to come
             self.objective.stepped()
             if self.average is not None:
                 self.average.update(number)
@@ -71,7 +73,7 @@ class Pace:
             number = self.clock.step + 1
             for taken in updates:
                 if not taken.finite:  # nothing has moved since; the plain way says which parameter it is
-                    self.stepper.step(next(self.source), number, self.clock.progress)
+                    self.stepper.step(self.source.peek(1)[0], number, self.clock.progress)
                     found = "the loss or a gradient is not finite in the compiled step, though it is in the plain one"
                     raise NumericError(f"step {number}", found, "train with compile off")
                 self.stepper.note(taken)

@@ -20,11 +20,16 @@ class Plan(Settings):
     minutes: Annotated[float | None, Field(gt=0, description="time budget; schedules anneal within it")] = None
     accumulate: Annotated[int, Field(ge=1, description="split each batch into this many parts, to save memory")] = 1
     precision: Annotated[
-        Literal["auto", "float32", "bf16"],
+        Literal["auto", "float32", "bf16", "fp16"],
         Field(
-            description="bf16 computes layers in bfloat16 (weights stay float32); auto: where layers and processor gain"
+            description="bf16 computes layers in bfloat16 (weights stay float32); auto: where layers and processor "
+            "gain; fp16 in float16, with a scaled loss: for graphics cards without bfloat16"
         ),
     ] = "auto"
+    on_out_of_memory: Annotated[
+        Literal["stop", "halve"],
+        Field(description="what to do when a batch does not fit: stop, or go on with it in twice as many parts"),
+    ] = "stop"
     clip_norm: Annotated[float | None, Field(gt=0, description="scale gradients down to this norm")] = None
     clip_value: Annotated[float | None, Field(gt=0, description="clamp each gradient entry to +- this value")] = None
     ema: Annotated[

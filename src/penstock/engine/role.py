@@ -28,7 +28,8 @@ class Role:
         )
         self.flat = Flat(name, named)
         self.state = {key: torch.zeros_like(self.flat.parameter) for key in optimizer.state_names}
-        self.updates = 0
+        self.updates: int | Tensor = 0
+        """How many were taken; counted on the device where only that knows which were skipped (see `ScaledHealth`)."""
         self.rate = optimizer.lr
         self._segments = [
             (self.flat.parameter[part], self.flat.gradient[part], {k: v[part] for k, v in self.state.items()}, decay)
@@ -49,17 +50,23 @@ class Role:
 
     def update(self) -> None:
         """One optimizer step along the gradient."""
-        self.updates += 1
+        self.updates = self.updates + 1  # never in place: `update_unless` may need the old one
         for parameter, gradient, state, decay in self._segments:
             self._update(parameter, gradient, state, step=self.updates, lr=self.rate, decay=decay)
 
     def update_unless(self, skip: Tensor) -> None:
-        """As `update`, but nothing moves where `skip`, a boolean scalar on the device, is true."""
+        """As `update`, but nothing moves where `skip`, a boolean scalar on the device, is true.
+
+        A count of updates that is on the device does not move either.
+        """
+        updates = self.updates
         kept = [self.flat.parameter, *self.state.values()]
         before = [value.clone() for value in kept]
         self.update()
         for value, old in zip(kept, before, strict=True):
             value.copy_(torch.where(skip, old, value))
+        if isinstance(self.updates, Tensor):
+            self.updates = torch.where(skip, updates, self.updates)
 
     def first_bad_parameter(self) -> str | None:
         """The name of the first parameter whose gradient is not finite."""

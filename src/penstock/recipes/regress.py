@@ -24,7 +24,7 @@ class Regress(Supervised):
     data: Where = "diabetes"
     monitor: Annotated[str, Field(description="the validation metric that chooses the best weights")] = "rmse"
     precision: Annotated[
-        Literal["auto", "float32", "bf16"],
+        Literal["auto", "float32", "bf16", "fp16"],
         Field(description="of the layers; an answer in bfloat16 has three digits, so that auto is for rough ones"),
     ] = "float32"
     criterion: Annotated[

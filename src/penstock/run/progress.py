@@ -12,7 +12,7 @@ from rich.progress import BarColumn, Progress, ProgressColumn, Task
 from rich.table import Column
 from rich.text import Text
 
-from penstock.core.errors import CheckpointError
+from penstock.core.errors import CheckpointError, harmless
 from penstock.core.files import disk_error, finite, write_json, write_text
 from penstock.engine.tuning.rules import described, settled_choices
 from penstock.engine.watcher import Row, Watcher
@@ -84,10 +84,6 @@ class ProgressBar(Watcher):
         """Say how it is computed."""
         self._console.print(f"{'computed in':<12}{described(engine.plan)}", highlight=False)
 
-    def noticed(self, line: str) -> None:
-        """Say it."""
-        self._console.print(line, style="yellow", markup=False, highlight=False)
-
     def measured(self, row: Row) -> None:
         """Keep the newest numbers."""
         if row["split"] == "train":
@@ -98,6 +94,10 @@ class ProgressBar(Watcher):
             self._spoken = time.monotonic()
             numbers = "  ".join(f"{name} {value:.4g}" for name, value in self._latest.items())
             self._console.print(f"epoch {row['epoch']:.2f}  step {row['step']}  {numbers}", highlight=False)
+
+    def warned(self, line: str) -> None:
+        """Print the line, above the bar."""
+        self._console.print(Text(harmless(line), style="yellow"))
 
     def finished(self, engine: Engine) -> None:
         """Stop drawing."""

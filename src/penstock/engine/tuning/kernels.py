@@ -31,7 +31,7 @@ def _fused_adam(optimizer: Adam, kernel: Callable[..., None]) -> UpdateRule:
     counters: dict[torch.device, Tensor] = {}
 
     def update(
-        parameter: Tensor, gradient: Tensor, state: dict[str, Tensor], *, step: int, lr: float, decay: float
+        parameter: Tensor, gradient: Tensor, state: dict[str, Tensor], *, step: int | Tensor, lr: float, decay: float
     ) -> None:
         counter = counters.get(parameter.device)
         if counter is None:

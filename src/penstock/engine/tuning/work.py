@@ -20,6 +20,8 @@ CHANNELS = 8
 """Output channels from which a convolution does."""
 LARGE = 4_000_000
 """Multiply-adds from which a single-precision product is worth the detour through another library."""
+FEW = 8
+"""Examples that are looked at."""
 
 Product = tuple[int, int, int]
 """(M, K) times (K, N)."""
@@ -41,17 +43,21 @@ class Work:
 
 
 def work_of(objective: Objective, batch: Batch) -> Work:
-    """The work of the first update that the objective asks for on this batch; it is computed, and leaves no trace."""
+    """The work of the first update that the objective asks for on this batch; it leaves no trace.
+
+    It is computed for the first few examples, and taken to grow with their number.
+    """
+    few = next(batch.split(max(batch.size // FEW, 1)))
     training = [module for module in objective.modules() if module.training]
     objective.eval()
     tally = _Tally()
     try:
         with forked(), torch.no_grad(), tally:
-            next(objective.step(batch), None)
+            next(objective.step(few), None)
     finally:
         for module in training:
             module.training = True
-    return tally.work()
+    return tally.work(batch.size / few.size)
 
 
 class _Tally(TorchDispatchMode):  # type: ignore[no-untyped-call]
@@ -60,7 +66,7 @@ class _Tally(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self._convolution = self._attention = self._products = self._wide = 0
-        self._large: set[Product] = set()
+        self._shapes: set[Product] = set()
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
@@ -78,10 +84,16 @@ class _Tally(TorchDispatchMode):  # type: ignore[no-untyped-call]
             self._count_attention(args)
         return result
 
-    def work(self) -> Work:
-        """What was counted."""
-        total = self._convolution + self._attention + self._products
-        return Work(total, self._convolution, self._attention, self._wide, frozenset(self._large))
+    def work(self, times: float) -> Work:
+        """What was counted, for so many times as many examples."""
+        shapes = {(round(m * times), k, n) for m, k, n in self._shapes}
+        return Work(
+            total=round(times * (self._convolution + self._attention + self._products)),
+            convolution=round(times * self._convolution),
+            attention=round(times * self._attention),
+            wide=round(times * self._wide),
+            large=frozenset((m, k, n) for m, k, n in shapes if m * k * n >= LARGE),
+        )
 
     def _count_convolution(self, args: Sequence[Any], result: Tensor) -> None:
         weight: Tensor = args[1]
@@ -95,8 +107,7 @@ class _Tally(TorchDispatchMode):  # type: ignore[no-untyped-call]
         done = m * k * n
         self._products += done
         self._wide += done if min(k, n) >= WIDE else 0
-        if done >= LARGE:
-            self._large.add((m, k, n))
+        self._shapes.add((m, k, n))
 
     def _count_batched(self, args: Sequence[Any], result: Tensor) -> None:
         self._products += result.numel() * args[-2].shape[-1]
