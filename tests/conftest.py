@@ -20,6 +20,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from rank_processes import rank_processes  # noqa: F401 - a fixture
 
 from penstock.core.tensors import load_tensors
 

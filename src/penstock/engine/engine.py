@@ -12,13 +12,16 @@ from torch import Tensor
 from penstock.core.batch import Batch
 from penstock.core.errors import CheckpointError, DataError, Interrupted, WorkerError
 from penstock.core.objective import Evaluation, Objective, Source
-from penstock.core.random import forked, random_state, restore_random_state
+from penstock.core.random import forked
+from penstock.core.ranks import ALONE, Ranks
 from penstock.core.tensors import copy_checked
+from penstock.engine.agreement import Agreement
 from penstock.engine.average import Average
 from penstock.engine.best import Best
 from penstock.engine.checkpoint import Checkpoints
 from penstock.engine.clock import Clock
 from penstock.engine.device import pick_device, precision_of
+from penstock.engine.parts import evaluated, parts_of_all, take_part
 from penstock.engine.plan import Plan
 from penstock.engine.stepper import Stepper
 from penstock.engine.tuning import lay_out
@@ -30,7 +33,8 @@ class Engine:
     """Trains an objective on a source, as planned.
 
     `optimizers` has one optimizer a role. `validation` is iterated from its beginning at each evaluation. With
-    `checkpoints`, what was reached is saved and can be resumed bit for bit.
+    `checkpoints`, what was reached is saved and can be resumed bit for bit. With several `ranks` the
+    source gives each its part of every batch, and the first one writes checkpoints and tells the watchers.
     """
 
     def __init__(
@@ -43,20 +47,24 @@ class Engine:
         validation: Iterable[Batch] | None = None,
         checkpoints: Checkpoints | None = None,
         watchers: Sequence[Watcher] = (),
+        ranks: Ranks = ALONE,
     ) -> None:
-        self.device = pick_device(plan.device)
+        self.ranks = ranks
+        self.device = pick_device(plan.device, ranks=ranks)
         self.objective = objective.to(self.device).eval()
         lay_out(objective)
         self.source, self.plan, self.validation = source, plan, validation
         self.checkpoints, self.watchers = checkpoints, watchers
-        self.clock = Clock(plan, source.epoch_steps)
-        self.stepper = Stepper(objective, plan, optimizers, self.device)
+        self.clock = Clock(plan, source.epoch_steps, told=ranks.size > 1)
+        self._agreement = Agreement(ranks, self.clock)
+        self.stepper = Stepper(objective, plan, optimizers, self.device, self._agreement)
+        self._start_alike()
         self.average = Average(list(self.stepper.roles.values()), plan.ema) if plan.ema else None
         self.best = Best(plan.monitor)
         self.rows, self.seconds = 0, 0.0
         self._evaluate_steps = max(round(plan.evaluate_every * self.clock.epoch_steps), 1)
         self._logged_at, self._evaluated_at, self._saved_at, self._saved_seconds = 0, 0, -1, 0.0
-        self._signal, self._final = 0, False
+        self._final = False
 
     def run(self) -> str:
         """Train to the end of the plan and give the objective its final weights; returns why training ended.
@@ -87,15 +95,13 @@ class Engine:
                     self._log()
             self._log()
             self.save()
-            if self._signal:
-                raise _Stop
-        except _Stop:
-            self.save()
-            raise Interrupted(
-                self._signal, f"step {self.clock.step}", "stopped by a signal", "go on with: penstock resume"
-            ) from None
-        except (DataError, WorkerError):
-            self.save()
+            if self._agreement.signal:
+                raise self._agreement.interrupted()
+        except (DataError, WorkerError, Interrupted) as error:
+            if isinstance(error, Interrupted) or self.ranks.agreed(error):
+                self.save()
+            if isinstance(error, WorkerError) and self._agreement.asked:  # whoever sent the signal sent it to all
+                raise self._agreement.interrupted() from None
             raise
         finally:
             self.seconds = self.clock.seconds
@@ -106,7 +112,7 @@ class Engine:
 
     def stop(self, signal: int) -> None:
         """Ask the loop to save and leave at the next step. Safe in a signal handler."""
-        self._signal = signal
+        self._agreement.ask(signal)
 
     def evaluate(self, batches: Iterable[Batch]) -> Evaluation:
         """Evaluate with the averaged weights, in the plan's precision, on random numbers of its own."""
@@ -117,23 +123,25 @@ class Engine:
             if self.average and not self._final:
                 stack.enter_context(self.average.in_place())
             stack.enter_context(precision_of(self.plan.precision, self.device))
-            return self.objective.evaluate(self._interruptible(batches))
+            return evaluated(self.objective, batches, self._interruptible, self.ranks, self.clock)
 
     def save(self) -> None:
         """Write a checkpoint, unless there is one of this step."""
         self._saved_seconds = self.clock.seconds
         if self.checkpoints is None or self._saved_at == self.clock.step:
             return
-        path = self.checkpoints.save(self.clock.step, *self.state())
+        state = self.state()
         self._saved_at = self.clock.step
-        self._tell(lambda watcher: watcher.saved(path))
+        if self.ranks.first:
+            path = self.checkpoints.save(self.clock.step, *state)
+            self._tell(lambda watcher: watcher.saved(path))
 
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """Everything that decides how training goes on: named tensors and JSON values."""
-        random_tensors, random_values = random_state()
+        part_groups, part_values = parts_of_all(self.ranks, self.source)
         best_tensors, best_values = self.best.state()
         groups, stepper_values = self.stepper.state()
-        groups |= {"objective": self.objective.state_dict(), "random": random_tensors, "best": best_tensors}
+        groups |= {"objective": self.objective.state_dict(), **part_groups, "best": best_tensors}
         groups |= {"average": self.average.tensors()} if self.average else {}
         return {f"{group}/{key}": tensor for group, tensors in groups.items() for key, tensor in tensors.items()}, {
             "step": self.clock.step,
@@ -144,8 +152,7 @@ class Engine:
             "rows": self.rows,
             "stepper": stepper_values,
             "best": best_values,
-            "random": random_values,
-            "source": self.source.state_dict(),
+            **part_values,
         }
 
     def load_state(self, tensors: Mapping[str, Tensor], state: Mapping[str, Any]) -> None:
@@ -166,12 +173,11 @@ class Engine:
             if self.average:
                 self.average.load_tensors(groups.get("average", {}))
             self.best.load_state(groups.get("best", {}), state["best"])
-            self.source.load_state_dict(state["source"])
             self._logged_at, self._evaluated_at = state["logged_at"], state["evaluated_at"]
             self.objective.progress, self.rows = state["progress"], state["rows"]
             self._saved_at, self._saved_seconds = state["step"], state["seconds"]
             self.clock.start(state["step"], state["seconds"])
-            restore_random_state(groups.get("random", {}), state["random"])
+            take_part(self.ranks, self.source, groups, state, self.plan.seed)
         except KeyError as error:
             raise CheckpointError(
                 "checkpoint", f"{error} is missing", "resume with the recipe that wrote it"
@@ -201,8 +207,8 @@ class Engine:
 
     def _over(self, ended: str | None) -> str | None:
         """Why the loop is to be left, if it is."""
-        if self._signal:
-            raise _Stop
+        if self._agreement.signal:
+            raise self._agreement.interrupted()
         if self.plan.patience is not None and self.best.waited >= self.plan.patience:
             return f"{self.plan.monitor} had not become better for {self.plan.patience} evaluations"
         return ended
@@ -214,10 +220,16 @@ class Engine:
         if self.plan.keep == "best":
             self.best.restore(self.objective)
 
+    def _start_alike(self) -> None:
+        """Give every rank the first one's weights: a module of the user's own may have been made from other seeds."""
+        flats = [role.flat.parameter for role in self.stepper.roles.values()]
+        frozen = [parameter for parameter in self.objective.parameters() if not parameter.requires_grad]
+        self.ranks.copy_from_first([*flats, *frozen, *self.objective.buffers()])
+
     def _interruptible(self, batches: Iterable[Batch]) -> Iterator[Batch]:
         for batch in batches:
-            if self._signal and not self._final:
-                raise _Stop
+            if self._agreement.asked and not self._final:
+                raise self._agreement.interrupted()
             yield batch.to(self.device)
 
     def _measured(self, split: str, numbers: Mapping[str, float]) -> None:
@@ -226,9 +238,5 @@ class Engine:
         self._tell(lambda watcher: watcher.measured(row))
 
     def _tell(self, event: Callable[[Watcher], None]) -> None:
-        for watcher in self.watchers:
+        for watcher in self.watchers if self.ranks.first else ():
             event(watcher)
-
-
-class _Stop(Exception):
-    """The loop's way out when a signal has asked for it."""

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn.modules.batchnorm import _BatchNorm
 
 from penstock.core.batch import Batch
 from penstock.core.errors import RecipeError, suggest
 from penstock.core.objective import Objective, Update
+from penstock.engine.agreement import Agreement
 from penstock.engine.device import precision_of
+from penstock.engine.exchange import SLOTS, Exchange, Together, norms_of, statistics_of
 from penstock.engine.health import Health, LatchedHealth, PromptHealth
 from penstock.engine.plan import Plan
 from penstock.engine.role import Role
@@ -22,39 +24,72 @@ from penstock.optim.optimizer import Optimizer
 class Stepper:
     """Advances an objective's `step` over a batch, or over its parts in lockstep, and takes each update asked for.
 
-    Raises RecipeError where optimizers and roles do not match, roles overlap, or accumulation would change the result.
+    With `agreement`, gradients are averaged over its ranks. Raises RecipeError where optimizers and roles do not match,
+    roles overlap, or accumulation would change the result.
     """
 
     def __init__(
-        self, objective: Objective, plan: Plan, optimizers: Mapping[str, Optimizer], device: torch.device
+        self,
+        objective: Objective,
+        plan: Plan,
+        optimizers: Mapping[str, Optimizer],
+        device: torch.device,
+        agreement: Agreement | None = None,
     ) -> None:
         self.objective, self.plan = objective, plan
-        self.roles = _make_roles(objective, optimizers, plan.fused)
+        divided = agreement is not None and agreement.ranks.size > 1
+        norms = norms_of(objective.roles().values())
+        beside = SLOTS + sum(value.numel() for norm in norms for value in statistics_of(norm)) if divided else 0
+        self.roles = _make_roles(objective, optimizers, plan.fused, beside)
         alone = len(self.roles) == 1
         self.health: Health = PromptHealth(alone=alone) if device.type == "cpu" else LatchedHealth(device, alone=alone)
+        self._exchange = Exchange(self.roles)
+        if divided:
+            assert agreement is not None
+            self._exchange = Together(self.roles, objective, agreement, norms)
         self._device = device
         self._only = self._only_role()
-        if plan.accumulate > 1:
-            self._refuse_coupled_examples()
+        self.coupling = _coupling(objective, bool(norms))
+        """Why a batch is more than its examples, where it is: parts of it then do not add up to the whole."""
+        if plan.accumulate > 1 and self.coupling:
+            raise RecipeError("accumulate", self.coupling, "use accumulate 1")
 
     def step(self, batch: Batch, number: int, progress: float) -> None:
         """All updates of one batch. Raises NumericError before an update that is not finite."""
         object.__setattr__(self.objective, "progress", progress)  # nn.Module's own __setattr__ costs microseconds
-        parts = [batch] if self.plan.accumulate == 1 else list(batch.split(self.plan.accumulate))
+        try:
+            self._step(self._parts(batch), number, progress)
+        except Exception as error:
+            self._exchange.fail(error)
+            raise
+
+    def _parts(self, batch: Batch) -> list[Batch]:
+        """The batch in as many parts as the plan says; none where it is another rank's alone."""
+        if self._exchange.weighs and not batch.size:
+            return []
+        return [batch] if self.plan.accumulate == 1 else list(batch.split(self.plan.accumulate))
+
+    def _step(self, parts: Sequence[Batch], number: int, progress: float) -> None:
         turns = [self.objective.step(part) for part in parts]
-        while updates := self._next(turns[0]):
-            role = self._role(updates)
+        weighs = len(parts) > 1 or self._exchange.weighs
+        for count in itertools.count():
+            self._exchange.begin(count)
+            updates = self._next(turns[0]) if turns else None
+            if updates is None:
+                for turn in turns[1:]:
+                    self._same(self._next(turn), None)
+            role = self._exchange.role(updates, idle=not turns)
+            if role is None:
+                break
             role.set_rate(progress)
             role.flat.gradient.zero_()
-            weight = self._backward(role, updates, number, len(parts))
+            weight = self._backward(role, updates, number, weighs) if updates else 0.0
             for turn in turns[1:]:
-                weight += self._backward(role, self._same(self._next(turn), updates), number, len(parts))
-            if len(parts) > 1:
-                role.flat.gradient.div_(weight)
+                weight += self._backward(role, self._same(self._next(turn), updates), number, weighs)
+            if weighs:
+                self._exchange.average(self.health, role, weight, number)
             norm = torch.linalg.vector_norm(role.flat.gradient)
             self.health.take(role, norm, self.plan.clip_norm, self.plan.clip_value, number)
-        for turn in turns[1:]:
-            self._same(self._next(turn), None)
 
     def train(self) -> None:
         """Put the roles' modules in training mode; teachers, targets and frozen parts stay in evaluation mode."""
@@ -94,10 +129,10 @@ class Stepper:
             raise RecipeError("objective", "it yields inside a no_grad block", "leave the block before yielding")
         return update
 
-    def _backward(self, role: Role, update: Update, number: int, parts: int) -> float:
+    def _backward(self, role: Role, update: Update, number: int, weighs: bool) -> float:
         """Add this update's gradient to the role's, scaled by its weight where there are several parts."""
-        self.health.watch_loss(update, number)
-        loss = update.loss if parts == 1 else update.loss * update.weight
+        self._exchange.watch(self.health, update, number)
+        loss = update.loss * update.weight if weighs else update.loss
         # With one role, backward() finds the same leaves; with more, nobody else's gradients are to be computed.
         loss.backward(inputs=None if self._only is role else role.flat.parameters)  # type: ignore[no-untyped-call]
         return update.weight
@@ -108,12 +143,6 @@ class Stepper:
             raise RecipeError("objective", "the parts of a batch ask for different updates", "set separable = False")
         return update  # type: ignore[return-value]
 
-    def _role(self, update: Update) -> Role:
-        role = self.roles.get(update.role)
-        if role is None:
-            raise RecipeError("objective", f"it asks to update {update.role!r}", suggest(update.role, self.roles))
-        return role
-
     def _only_role(self) -> Role | None:
         """The role, where there is one and nothing else in the objective is trainable."""
         if len(self.roles) > 1:
@@ -122,17 +151,14 @@ class Stepper:
         trainable = sum(p.requires_grad for p in self.objective.parameters())
         return role if trainable == len(role.flat.parameters) else None
 
-    def _refuse_coupled_examples(self) -> None:
-        if not self.objective.separable:
-            raise RecipeError("accumulate", "this loss couples the examples of a batch", "use accumulate 1")
-        modules = (
-            module for role in self.roles.values() if role.module is not None for module in role.module.modules()
-        )
-        if any(isinstance(module, _BatchNorm) for module in modules):
-            raise RecipeError("accumulate", "batch normalisation couples the examples of a batch", "use accumulate 1")
+
+def _coupling(objective: Objective, normalises: bool) -> str | None:
+    if not objective.separable:
+        return "this loss couples the examples of a batch"
+    return "batch normalisation couples the examples of a batch" if normalises else None
 
 
-def _make_roles(objective: Objective, optimizers: Mapping[str, Optimizer], fused: bool) -> dict[str, Role]:
+def _make_roles(objective: Objective, optimizers: Mapping[str, Optimizer], fused: bool, beside: int) -> dict[str, Role]:
     members = objective.roles()
     for name in members:
         if name not in optimizers:
@@ -145,4 +171,4 @@ def _make_roles(objective: Objective, optimizers: Mapping[str, Optimizer], fused
         for parameter in part if isinstance(part, list) else part.parameters():
             if (owner := owners.setdefault(id(parameter), name)) != name:
                 raise RecipeError("roles", f"{owner!r} and {name!r} share a parameter", "make the roles disjoint")
-    return {name: Role(name, part, optimizers[name], fused=fused) for name, part in members.items()}
+    return {name: Role(name, part, optimizers[name], fused=fused, tail=beside) for name, part in members.items()}

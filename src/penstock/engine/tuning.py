@@ -69,7 +69,10 @@ def lay_out(module: nn.Module) -> None:
             layer.weight.data = layer.weight.data.contiguous(memory_format=torch.channels_last)
 
 
-def set_threads(threads: int | None) -> int:
-    """Set, and return, the number of processor threads that torch uses; all that this process may use if not given."""
-    torch.set_num_threads(threads or cores())
+def set_threads(threads: int | None, processes: int = 1) -> int:
+    """Set, and return, the number of processor threads that torch uses.
+
+    If not given, all that this process may use, divided among the `processes` that share them.
+    """
+    torch.set_num_threads(threads or max(cores() // processes, 1))
     return torch.get_num_threads()
