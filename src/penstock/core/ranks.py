@@ -48,6 +48,9 @@ class Ranks:
         if self.size > 1:
             self._open()
 
+    def __repr__(self) -> str:
+        return "ALONE" if self.size == 1 else f"<rank {self.rank} of {self.size}>"
+
     @property
     def first(self) -> bool:
         """Whether this is the rank that writes files and speaks."""

@@ -66,12 +66,15 @@ def _meeting_point() -> Any:
 
 @contextlib.contextmanager
 def _undisturbed() -> Iterator[None]:
-    """Inside, SIGTERM is ignored: `torchrun` sends it to the rest as soon as one rank has left."""
+    """From here on SIGTERM is ignored: `torchrun` sends it to the rest as soon as one rank has left.
+
+    Afterwards it works again only where its effect is the default one; a handler, such as the command line's, might
+    raise an error of its own on the way out.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
     before = signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    try:
-        yield
-    finally:
+    yield
+    if before is signal.SIG_DFL:
         signal.signal(signal.SIGTERM, before)
