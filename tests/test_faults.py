@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import struct
 import subprocess
@@ -618,6 +619,8 @@ class TestRanks:
         whole = rank_processes.run(here, [*words, "--name", "whole"])
         assert whole.codes == [0, 0], whole.errors
         assert whole.errors[1] == ""
+        normalised = data == "pictures" or (task, data) == ("classify", "default")
+        assert whole.errors[0].count("look: batch normalisation couples the examples") == normalised
         runs = here / "runs" / task
         rows = [json.loads(row) for row in (runs / "whole/metrics.jsonl").read_text().splitlines()]
         assert [row["step"] for row in rows if row["split"] == "train"] == [3, 6, 7]
@@ -706,6 +709,15 @@ class TestRanks:
         assert text in told
         assert ended.seconds < 30
 
+    def test_what_only_the_first_one_sees(self, whole: Any, rank_processes: Any, here: Path) -> None:
+        run = here / "runs/classify/run"
+        shutil.copytree(whole[1], run)
+        (run / "metrics.jsonl").write_text("")
+        ended = rank_processes.run(here, ["resume", "run"])
+        assert ended.codes == [4, 4], ended.errors
+        (told,) = ended.told()
+        assert "it has 0 rows" in told
+
     def test_the_number_of_processes_may_change(
         self, rank_processes: Any, penstock: Command, here: Path, table: Writer
     ) -> None:
@@ -722,7 +734,16 @@ class TestRanks:
 
     def test_torchrun_itself(self, here: Path, table: Writer) -> None:
         """Stopped by SIGTERM, gone on, one rank killed."""
-        start = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "-m", "penstock"]
+        start = [
+            sys.executable,
+            "-m",
+            "torch.distributed.run",
+            "--standalone",
+            "--nproc-per-node",
+            "2",
+            "-m",
+            "penstock",
+        ]
         line = self.line("classify", table, here, "--steps 1000000 --checkpoint-every 0.5")
         run = here / "runs/classify/run"
         saved = Checkpoints(run / "checkpoints")

@@ -77,8 +77,8 @@ class Ranks:
             with self._connected():
                 dist.all_reduce(tensor, group=self._group(tensor))
 
-    def any(self, flag: bool) -> bool:
-        """Whether it is so on one rank at least."""
+    def any(self, flag: bool, *, in_step: bool = False) -> bool:
+        """Whether it is so on one rank at least; `in_step`: a silent rank is given up as soon as in `sum`."""
         if self.size == 1:
             return flag
         import torch
@@ -86,7 +86,7 @@ class Ranks:
 
         count = torch.tensor([float(flag)])
         with self._connected():
-            dist.all_reduce(count)
+            dist.all_reduce(count, group=self._group(count) if in_step else None)
         return bool(count.item())
 
     def gather(self, value: Any) -> list[Any]:
@@ -124,7 +124,7 @@ class Ranks:
                 for name, value in from_bytes(content.numpy().tobytes()).items():
                     named[name].copy_(value)
 
-    def attempt(self, work: Callable[[], T]) -> T:
+    def attempt(self, work: Callable[[], T], *, in_step: bool = False) -> T:
         """What `work` returns; where it fails on some ranks, all raise the error of the first of these."""
         if self.size == 1:
             return work()
@@ -137,7 +137,7 @@ class Ranks:
             if error is self._agreed:
                 raise
             failure = error
-        if self.any(failure is not None):
+        if self.any(failure is not None, in_step=in_step):
             self.agree(failure)
         return result
 

@@ -68,7 +68,7 @@ class Shuffled:
         if self._stream is None:
             self._stream = self.examples.stream(self._wanted())
         try:
-            batch = self._ranks.attempt(self._fetch) if self._may_fail else self._fetch()
+            batch = self._ranks.attempt(self._fetch, in_step=True) if self._may_fail else self._fetch()
         except BaseException:
             self._stream = None  # it is finished, or one batch ahead; the position still points at this batch
             raise
