@@ -18,11 +18,16 @@ from penstock.cli.verb import Verb
 from penstock.recipes.recipe import TASKS, recipe_from, recipe_type
 
 ROOT = Path(__file__).parents[1]
-PAGES = {"README": ("README.md", "README.zh.md"), "guide": ("docs/guide.md", "docs/guide.zh.md")}
+PAGES = {
+    "README": ("README.md", "README.zh.md"),
+    "guide": ("docs/guide.md", "docs/guide.zh.md"),
+    "ranks": ("docs/ranks.md", "docs/ranks.zh.md"),
+}
 BOTH = [name for pair in PAGES.values() for name in pair]
 ALL = [*BOTH, "CONTRIBUTING.md", "CHANGELOG.md", "docs/reference.md"]
 LATER = {"--help", "--debug", "--version", "--recipe"}  # flags that are taken out of the words before they are parsed
-OTHER_TOOLS = {"--index-url"}
+OTHER_TOOLS = {"--index-url", "--shutdown-timeout", "--nnodes", "--nproc-per-node", "--standalone"}
+OTHER_TOOLS |= {"--rdzv-backend", "--rdzv-endpoint", "--rdzv-id"}
 
 
 def read(name: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import struct
 import subprocess
@@ -597,3 +598,176 @@ class TestSignals:
         steps = [json.loads(line)["step"] for line in rows.read_text().splitlines() if '"train"' in line]
         assert all(b - a == 1 for a, b in pairwise(steps))
         assert Checkpoints(tmp_path / "runs/classify/run/checkpoints").names()[-1] == f"step-{steps[-1]:09d}"
+
+
+class TestRanks:
+    """Line 22, and what else can happen where `torchrun` starts several processes."""
+
+    STEP = ("penstock.engine.stepper:Stepper", "step")
+    WORDS = "--steps 7 --log-every 3 --threads 1 --checkpoint-every 0 --name run"
+
+    @classmethod
+    def line(cls, task: str, table: Writer, folder: Path, more: str = "") -> list[str]:
+        data = ["--data", str(table(folder / "t.csv")), "--target", COLUMN[task]]
+        return ["train", task, *data, *cls.WORDS.split(), "--batch-size", "8", "--net.hidden", "8", *more.split()]
+
+    @every_case
+    def test_a_rank_is_killed_and_the_run_goes_on(
+        self, task: str, data: str, rank_processes: Any, here: Path, words_for: Words, same_runs: Command
+    ) -> None:
+        words = [*words_for(task, data, here), "--checkpoint-every", "0"]
+        whole = rank_processes.run(here, [*words, "--name", "whole"])
+        assert whole.codes == [0, 0], whole.errors
+        assert whole.errors[1] == ""
+        normalised = data == "pictures" or (task, data) == ("classify", "default")
+        assert whole.errors[0].count("look: batch normalisation couples the examples") == normalised
+        runs = here / "runs" / task
+        rows = [json.loads(row) for row in (runs / "whole/metrics.jsonl").read_text().splitlines()]
+        assert [row["step"] for row in rows if row["split"] == "train"] == [3, 6, 7]
+        _, tensors, state, _ = Checkpoints(runs / "whole/checkpoints").newest()
+        assert state["source"] == state["others"][0]["source"]
+        assert not torch.equal(tensors["random/torch"], tensors["random.1/torch"])  # each draws numbers of its own
+        victim = CASES.index((task, data)) % 2
+        ended = rank_processes.run(
+            here, [*words, "--name", "part"], moments={victim: [(*self.STEP, 4, signal.SIGKILL)]}
+        )
+        assert (ended.codes[victim], ended.codes[1 - victim]) == (-signal.SIGKILL, 7), ended.errors
+        assert ended.seconds < 30
+        (told,) = ended.told()
+        assert "another process of this run has gone" in told
+        assert Checkpoints(runs / "part/checkpoints").names()[-1] == "step-000000003"
+        again = rank_processes.run(here, ["resume", "part"])
+        assert again.codes == [0, 0], again.errors
+        same_runs(runs / "whole", runs / "part")
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def whole(cls, rank_processes: Any, table: Writer, tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, Path]:
+        """A command line, and the run that it makes on two ranks."""
+        folder = tmp_path_factory.mktemp("ranks")
+        line = cls.line("classify", table, folder)
+        ended = rank_processes.run(folder, line)
+        assert ended.codes == [0, 0], ended.errors
+        return line, folder / "runs/classify/run"
+
+    @pytest.mark.parametrize(("to", "number", "code"), [([0], *STOPS[0]), ([1], *STOPS[1]), ([0, 1], *STOPS[1])])
+    def test_a_signal_to_some_or_all(
+        self, to: list[int], number: int, code: int, whole: Any, rank_processes: Any, here: Path, same_runs: Command
+    ) -> None:
+        line, reference = whole
+        moments = {rank: [(*self.STEP, 4 + rank % 2, number)] for rank in to}
+        ended = rank_processes.run(here, line, moments=moments)
+        assert ended.codes == [code, code], ended.errors
+        (told,) = ended.told()
+        assert "stopped by a signal; go on with: torchrun --nproc-per-node 2 -m penstock resume runs" in told
+        run = here / "runs/classify/run"
+        assert Checkpoints(run / "checkpoints").names()[-1] in ("step-000000004", "step-000000005")
+        assert rank_processes.run(here, ["resume", "run"]).codes == [0, 0]
+        same_runs(reference, run)
+
+    def test_at_random_moments(
+        self,
+        whole: Any,
+        rank_processes: Any,
+        here: Path,
+        same_runs: Command,
+        moments_of_chance: Callable[[int, float], list[float]],
+    ) -> None:
+        line, reference = whole
+        began = time.perf_counter()
+        assert rank_processes.run(here, line).codes == [0, 0]
+        longest = time.perf_counter() - began
+        for turn, moment in enumerate(moments_of_chance(4, longest)):
+            folder, number = here / str(turn), (signal.SIGKILL, signal.SIGTERM)[turn % 2]
+            folder.mkdir()
+            ended = rank_processes.run(folder, line, after=(moment, [[0], [1], [0, 1]][turn % 3], number))
+            assert set(ended.codes) <= {0, 7, 143, -number, -signal.SIGTERM}, ended.errors
+            assert len(ended.told()) <= 1, ended.errors
+            assert ended.seconds < 30
+            if (folder / "runs/classify/run/data.json").exists():
+                again = rank_processes.run(folder, ["resume", "run"])
+                assert again.codes == [0, 0], again.errors
+                same_runs(reference, folder / "runs/classify/run")
+
+    @pytest.mark.parametrize(
+        ("more", "code", "text"),
+        [
+            ("--lerning-rate 3", 2, "did you mean '--optim.lr'?"),
+            ("--data nowhere.csv", 3, "nowhere.csv"),
+            ("--name taken", 2, "exists already"),  # only the first rank sees it
+            ("--device cuda:1", 2, "cannot be shared by 2 processes"),
+            ("--optim.name sgd --optim.lr 1e30 --optim.warmup 0 --steps 99", 5, "step"),
+        ],
+    )
+    def test_an_error_is_said_once(
+        self, more: str, code: int, text: str, rank_processes: Any, here: Path, table: Writer
+    ) -> None:
+        (here / "runs/classify/taken").mkdir(parents=True)
+        ended = rank_processes.run(here, self.line("classify", table, here, more))
+        assert ended.codes == [code, code], ended.errors
+        (told,) = ended.told()
+        assert text in told
+        assert ended.seconds < 30
+
+    def test_what_only_the_first_one_sees(self, whole: Any, rank_processes: Any, here: Path) -> None:
+        run = here / "runs/classify/run"
+        shutil.copytree(whole[1], run)
+        (run / "metrics.jsonl").write_text("")
+        ended = rank_processes.run(here, ["resume", "run"])
+        assert ended.codes == [4, 4], ended.errors
+        (told,) = ended.told()
+        assert "it has 0 rows" in told
+
+    def test_the_number_of_processes_may_change(
+        self, rank_processes: Any, penstock: Command, here: Path, table: Writer
+    ) -> None:
+        line = self.line("regress", table, here)
+        assert rank_processes.run(here, line, moments={0: [(*self.STEP, 4, signal.SIGTERM)]}).codes == [143, 143]
+        outcome = penstock("resume run")
+        assert outcome.code == 0, outcome.err
+        assert "2 processes wrote this checkpoint, 1 go on: not bit for bit the same run" in outcome.err
+
+    def test_other_verbs_are_for_one(self, rank_processes: Any, penstock: Command, here: Path, table: Writer) -> None:
+        assert rank_processes.run(here, ["train", "nonsense"]).codes == [2, 2]
+        ended = rank_processes.run(here, ["evaluate", "nothing"])
+        assert (sorted(ended.codes), len(ended.told())) == ([0, 2], 1)
+
+    def test_torchrun_itself(self, here: Path, table: Writer) -> None:
+        """Stopped by SIGTERM, gone on, one rank killed."""
+        start = [
+            sys.executable,
+            "-m",
+            "torch.distributed.run",
+            "--standalone",
+            "--nproc-per-node",
+            "2",
+            "-m",
+            "penstock",
+        ]
+        line = self.line("classify", table, here, "--steps 1000000 --checkpoint-every 0.5")
+        run = here / "runs/classify/run"
+        saved = Checkpoints(run / "checkpoints")
+
+        def started(words: list[str], event: Callable[[int], None]) -> tuple[int, str]:
+            before = saved.names()[-1:]
+            with subprocess.Popen([*start, *words], stderr=subprocess.PIPE, text=True) as process:
+                while process.poll() is None and saved.names()[-1:] == before:
+                    time.sleep(0.05)
+                event(process.pid)
+                _, errors = process.communicate(timeout=60)
+            return process.returncode, errors
+
+        _, errors = started(line, lambda pid: os.kill(pid, signal.SIGTERM))
+        assert errors.count("penstock: ") == 1
+        assert "stopped by a signal; go on with: torchrun" in errors
+        rows = [json.loads(row) for row in (run / "metrics.jsonl").read_text().splitlines()]
+        assert 0 <= int(saved.names()[-1][5:]) - rows[-1]["step"] < 3
+        code, errors = started(["resume", "run"], lambda pid: os.kill(ranks_of(pid)[1], signal.SIGKILL))
+        assert code != 0
+        assert errors.count("penstock: ") == 1
+        assert "another process of this run has gone" in errors
+
+
+def ranks_of(torchrun: int) -> list[int]:
+    """The processes that `torchrun` has started."""
+    return sorted(int(pid) for pid in Path(f"/proc/{torchrun}/task/{torchrun}/children").read_text().split())

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from penstock.core.batch import Batch
     from penstock.core.errors import PenstockError
     from penstock.core.objective import Evaluation, Objective, Source, Update
+    from penstock.core.ranks import Ranks
+    from penstock.core.shared import rows
+    from penstock.core.together import together
     from penstock.data.examples import ImageFiles, InMemory
     from penstock.data.sources import InOrder, Shuffled
     from penstock.engine.checkpoint import Checkpoints
@@ -36,6 +39,9 @@ _HOMES = {
     "core.batch": ("Batch",),
     "core.errors": ("PenstockError",),
     "core.objective": ("Evaluation", "Objective", "Source", "Update"),
+    "core.ranks": ("Ranks",),
+    "core.shared": ("rows",),
+    "core.together": ("together",),
     "data.examples": ("ImageFiles", "InMemory"),
     "data.sources": ("InOrder", "Shuffled"),
     "engine.checkpoint": ("Checkpoints",),
@@ -73,6 +79,7 @@ __all__ = [
     "Piecewise",
     "Plan",
     "RMSprop",
+    "Ranks",
     "Regression",
     "Run",
     "Shuffled",
@@ -82,6 +89,8 @@ __all__ = [
     "__version__",
     "load",
     "resume",
+    "rows",
+    "together",
     "train",
 ]
 

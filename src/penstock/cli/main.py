@@ -13,7 +13,7 @@ from types import FrameType
 
 import penstock
 from penstock.core.errors import Interrupted, PenstockError, RecipeError, ResourceError, suggest
-from penstock.core.machine import share_cores
+from penstock.core.machine import place, share_cores
 from penstock.core.memory import ran_out
 
 VERBS = {
@@ -27,14 +27,16 @@ VERBS = {
     "recipes": "list the tasks that can be trained",
 }
 """Every verb is the module of that name in this room, with a function `run(words)`."""
+BY_ALL = {"train", "resume"}
+"""What all processes that `torchrun` has started do together; the rest is done by the first."""
 
 
 def main() -> None:
     """The entry point of the command."""
     try:
         code = run(sys.argv[1:])
-    finally:  # from here on a signal has nothing to save
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    finally:  # from here on a signal has nothing to save; `torchrun` sends one as soon as one of several has left
+        signal.signal(signal.SIGTERM, signal.SIG_IGN if os.environ.get("LOCAL_RANK") else signal.SIG_DFL)
     sys.exit(code)
 
 
@@ -47,9 +49,10 @@ def run(words: Sequence[str]) -> int:
     try:
         return _dispatch(words)
     except PenstockError as error:
-        if debug:
+        if debug and not error.told:
             traceback.print_exc()
-        print(f"penstock: {error}", file=sys.stderr)
+        if not error.told:
+            print(f"penstock: {error}", file=sys.stderr)
         return error.code
     except KeyboardInterrupt:
         print("penstock: interrupted: nothing was being trained; start again", file=sys.stderr)
@@ -75,6 +78,8 @@ def run(words: Sequence[str]) -> int:
 
 
 def _dispatch(words: Sequence[str]) -> int:
+    if place().rank and (not BY_ALL.intersection(words[:1]) or {"-h", "--help"}.intersection(words)):
+        return 0
     if not words or words[0] in ("-h", "--help", "help"):
         print(_overview())
         return 0

@@ -9,6 +9,7 @@ from typing import Annotated
 from pydantic import Field
 
 from penstock.cli.verb import Verb
+from penstock.core.together import together
 
 
 class Resume(Verb):
@@ -28,11 +29,12 @@ class Resume(Verb):
 
 def run(words: Sequence[str]) -> int:
     """Resume."""
-    given = Resume.read(words)
-    if given is None:
-        return 0
-    from penstock.run.execute import resume
-    from penstock.run.folder import find_run
+    with together() as ranks:
+        given = Resume.read(words)
+        if given is None:
+            return 0
+        from penstock.run.execute import resume
+        from penstock.run.folder import find_run
 
-    resume(find_run(given.run, Path(given.runs)), checkpoint=given.checkpoint)
-    return 0
+        resume(find_run(given.run, Path(given.runs)), checkpoint=given.checkpoint, ranks=ranks)
+        return 0

@@ -8,12 +8,18 @@ from pathlib import Path
 from penstock.cli.flags import parse_flags
 from penstock.cli.help import help_text
 from penstock.core.errors import RecipeError
+from penstock.core.ranks import Ranks
+from penstock.core.together import together
 from penstock.recipes.recipe import TASKS, Recipe, merged, read_recipe_file, recipe_type
 
 
 def run(words: Sequence[str]) -> int:
     """Train as flags and recipe file say; flags win."""
-    words = list(words)
+    with together() as ranks:
+        return _train(list(words), ranks)
+
+
+def _train(words: list[str], ranks: Ranks) -> int:
     wants_help = any(word in ("-h", "--help") for word in words)
     words = [word for word in words if word not in ("-h", "--help")]
     given, source = _recipe_file(words)
@@ -34,7 +40,7 @@ def run(words: Sequence[str]) -> int:
 
     from penstock.run.execute import train
 
-    train(parsed)
+    train(parsed, ranks=ranks)
     return 0
 
 

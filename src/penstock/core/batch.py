@@ -13,8 +13,8 @@ class Batch(dict[str, Tensor]):
 
     @property
     def size(self) -> int:
-        """B, the number of examples."""
-        return len(next(iter(self.values())))
+        """B, the number of examples; 0 where it holds nothing."""
+        return len(next(iter(self.values()), ()))
 
     def to(self, device: torch.device) -> Batch:
         """The same batch on `device`; itself when it is there already."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 
@@ -14,6 +14,8 @@ class PenstockError(Exception):
     """
 
     code = 1
+    told = False
+    """True where another process of the same run says it."""
 
     def __init__(self, where: object, problem: str, remedy: str) -> None:
         self.where, self.problem, self.remedy = str(where), problem, remedy
@@ -74,6 +76,25 @@ class Interrupted(PenstockError):
     def __reduce__(self) -> tuple[Any, ...]:
         """With the signal, which its constructor asks for."""
         return type(self), (self.signal, self.where, self.problem, self.remedy)
+
+
+def described(error: Exception, rank: int) -> dict[str, Any]:
+    """An error of a rank as JSON values."""
+    if not isinstance(error, PenstockError):
+        said = " ".join(str(error).split())[:300]
+        error = PenstockError(f"rank {rank}", f"{type(error).__name__}: {said}", "see what it said")
+    texts = {"where": error.where, "problem": error.problem, "remedy": error.remedy}
+    return {"rank": rank, "type": type(error).__name__, "code": error.code, **texts}
+
+
+def told_elsewhere(said: Mapping[str, Any]) -> PenstockError:
+    """The error that another rank has described, and will say."""
+    texts = said["where"], said["problem"], said["remedy"]
+    kinds = {kind.__name__: kind for kind in PenstockError.__subclasses__() if kind is not Interrupted}
+    interrupted = said["type"] == Interrupted.__name__
+    error = Interrupted(said["code"] - 128, *texts) if interrupted else kinds.get(said["type"], PenstockError)(*texts)
+    error.code, error.told = said["code"], True
+    return error
 
 
 def harmless(text: str) -> str:

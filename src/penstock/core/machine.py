@@ -4,6 +4,38 @@ from __future__ import annotations
 
 import os
 import sys
+from typing import NamedTuple
+
+from penstock.core.errors import RecipeError
+
+
+class Place(NamedTuple):
+    """Where this process stands among those that `torchrun` started: of all, and of those on this machine."""
+
+    rank: int = 0
+    size: int = 1
+    local_rank: int = 0
+    local_size: int = 1
+
+
+_VARIABLES = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE")
+
+
+def place() -> Place:
+    """By the variables that `torchrun` sets; without all of them this process is alone.
+
+    Raises RecipeError where they contradict one another.
+    """
+    texts = [os.environ.get(name, "") for name in _VARIABLES]
+    if not all(texts):
+        return Place()
+    problem = " ".join(f"{name}={text}" for name, text in zip(_VARIABLES, texts, strict=True))
+    if not all(text.isdecimal() for text in texts):
+        raise RecipeError("environment", f"{problem} are not four numbers", "start with torchrun, or unset them")
+    found = Place(*map(int, texts))
+    if not (found.rank < found.size and found.local_rank < found.local_size <= found.size):
+        raise RecipeError("environment", f"{problem} do not fit together", "start with torchrun, or unset them")
+    return found
 
 
 def cores() -> int:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load, load_file, save, save_file
 from torch import Tensor
 
 from penstock.core.errors import CheckpointError
@@ -16,10 +16,8 @@ from penstock.core.errors import CheckpointError
 
 def save_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
     """Write tensors of any device and layout, and flush them to the disk. Raises OSError where the disk refuses."""
-    # Views of one flat tensor share memory, which the format refuses: each gets its own.
-    own = {name: tensor.detach().cpu().clone().contiguous() for name, tensor in tensors.items()}
     try:
-        save_file(own, path)
+        save_file(_own(tensors), path)
     except SafetensorError as error:
         raise OSError(str(error)) from error
     with path.open("rb") as file:
@@ -36,6 +34,16 @@ def load_tensors(path: Path) -> dict[str, Tensor]:
         raise CheckpointError(path, f"not a sound safetensors file ({error})", "restore it, or train again") from error
 
 
+def to_bytes(tensors: Mapping[str, Tensor]) -> bytes:
+    """Tensors of any device and layout in the form that `save_tensors` writes."""
+    return save(_own(tensors))
+
+
+def from_bytes(content: bytes) -> dict[str, Tensor]:
+    """What `to_bytes` was given, on the processor."""
+    return load(content)
+
+
 def copy_checked(target: Tensor, saved: Mapping[str, Tensor], key: str, where: str) -> None:
     """Copy `saved[key]` into `target`. Raises CheckpointError where it is missing or of another shape or type."""
     value = saved.get(key)
@@ -49,6 +57,11 @@ def copy_checked(target: Tensor, saved: Mapping[str, Tensor], key: str, where: s
         )
     with torch.no_grad():
         target.copy_(value)
+
+
+def _own(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Each tensor with memory of its own: views of one flat tensor share it, which the format refuses."""
+    return {name: tensor.detach().cpu().clone().contiguous() for name, tensor in tensors.items()}
 
 
 def _form(value: Tensor) -> str:

@@ -11,7 +11,8 @@ from torch import Tensor
 from penstock.core.batch import Batch
 from penstock.core.errors import RecipeError
 from penstock.core.random import derive
-from penstock.data.examples import Examples
+from penstock.core.ranks import ALONE, Ranks
+from penstock.data.examples import Examples, InMemory
 
 Transform = Callable[[Batch, Tensor, int], Batch]
 """A batch, the indices of its examples (B,), and a seed that is the epoch's: the batch as the model takes it."""
@@ -21,8 +22,9 @@ class Shuffled:
     """An endless source in an order that depends on (seed, epoch) alone.
 
     The last batch of an epoch may be smaller; a last batch of one example joins the one before it, for batch
-    normalisation has nothing to say about one. `drop_last` leaves a smaller last batch out. Raises RecipeError where
-    that leaves no batch.
+    normalisation has nothing to say about one. `drop_last` leaves a smaller last batch out. With several `ranks`, the
+    batches are the same and each rank gets its share of every one, which may be empty. Raises RecipeError where there
+    is no batch.
     """
 
     def __init__(
@@ -34,6 +36,7 @@ class Shuffled:
         seed: int,
         transform: Transform | None = None,
         drop_last: bool = False,
+        ranks: Ranks = ALONE,
     ) -> None:
         self.examples, self.indices, self.seed, self.transform = examples, indices, seed, transform
         self.batch_size = batch_size
@@ -51,6 +54,7 @@ class Shuffled:
                 f"{count} training examples make no batch of {batch_size}",
                 "lower it or keep the last batch",
             )
+        self._ranks, self._may_fail = ranks, not isinstance(examples, InMemory)
         self._bounds = list(zip([0, *ends], ends, strict=False))
         self._epoch, self._position = 0, 0
         self._stream: Iterator[tuple[Tensor, Batch]] | None = None
@@ -64,15 +68,25 @@ class Shuffled:
         if self._stream is None:
             self._stream = self.examples.stream(self._wanted())
         try:
-            indices, batch = next(self._stream)
-            if self.transform is not None:
-                batch = self.transform(batch, indices, derive(self.seed, "augment", self._epoch))
+            batch = self._ranks.attempt(self._fetch, in_step=True) if self._may_fail else self._fetch()
         except BaseException:
             self._stream = None  # it is finished, or one batch ahead; the position still points at this batch
             raise
         self._position += 1
         if self._position == len(self._bounds):
             self._epoch, self._position = self._epoch + 1, 0
+        return batch
+
+    def _fetch(self) -> Batch:
+        """This rank's share of the batch at the position."""
+        start, end = self._bounds[self._position]
+        share = self._ranks.share(end - start)
+        if share.start == share.stop:
+            return Batch()
+        assert self._stream is not None
+        indices, batch = next(self._stream)
+        if self.transform is not None:
+            batch = self.transform(batch, indices, derive(self.seed, "augment", self._epoch))
         return batch
 
     def state_dict(self) -> dict[str, Any]:
@@ -90,7 +104,8 @@ class Shuffled:
             generator = torch.Generator().manual_seed(derive(self.seed, "order", epoch))
             order = self.indices[torch.randperm(len(self.indices), generator=generator)]
             for start, end in self._bounds[position:]:
-                yield order[start:end]
+                if len(wanted := order[start:end][self._ranks.share(end - start)]):
+                    yield wanted
             epoch, position = epoch + 1, 0
 
 
@@ -106,5 +121,9 @@ class InOrder:
         return -(-len(self.indices) // self.batch_size)
 
     def __iter__(self) -> Iterator[Batch]:
-        for indices, batch in self.examples.stream(torch.split(self.indices, self.batch_size)):
+        return self.every(0, 1)
+
+    def every(self, first: int, step: int) -> Iterator[Batch]:
+        """The batches numbered `first`, `first + step` and so on, from 0."""
+        for indices, batch in self.examples.stream(torch.split(self.indices, self.batch_size)[first::step]):
             yield batch if self.transform is None else self.transform(batch, indices, 0)

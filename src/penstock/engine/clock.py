@@ -12,10 +12,11 @@ from penstock.engine.plan import Plan
 class Clock:
     """Counts steps against the plan. One batch is one step.
 
+    With several ranks the first one's time counts for all (`told`), lest they decide differently.
     Raises RecipeError for a plan without an end, or without a single step.
     """
 
-    def __init__(self, plan: Plan, epoch_steps: int) -> None:
+    def __init__(self, plan: Plan, epoch_steps: int, *, told: bool = False) -> None:
         self.step = 0
         self.epoch_steps = epoch_steps
         self.budget = plan.minutes * 60 if plan.minutes else math.inf
@@ -32,6 +33,7 @@ class Clock:
             )
         self._before = 0.0
         self._since = time.perf_counter()
+        self._told = 0.0 if told else None
 
     @property
     def epoch(self) -> float:
@@ -40,7 +42,12 @@ class Clock:
 
     @property
     def seconds(self) -> float:
-        """Time spent in the loop, in this process and those that it resumed."""
+        """Time spent in the loop, in this process and those that it resumed, as far as all ranks know."""
+        return self.elapsed if self._told is None else self._told
+
+    @property
+    def elapsed(self) -> float:
+        """The same by this process's own watch."""
         return self._before + time.perf_counter() - self._since
 
     @property
@@ -64,3 +71,8 @@ class Clock:
     def start(self, step: int = 0, seconds: float = 0.0) -> None:
         """Go on from `step`, after `seconds` of earlier work."""
         self.step, self._before, self._since = step, seconds, time.perf_counter()
+        self._told = None if self._told is None else seconds
+
+    def tell(self, seconds: float) -> None:
+        """The time by which all ranks go until they are told another."""
+        self._told = seconds

@@ -7,14 +7,17 @@ from contextlib import AbstractContextManager, nullcontext
 import torch
 
 from penstock.core.errors import RecipeError
+from penstock.core.ranks import ALONE, Ranks
 
 
-def pick_device(name: str, *, fallback: bool = False) -> torch.device:
-    """The device by name; `auto` is the first accelerator, else the processor.
+def pick_device(name: str, *, fallback: bool = False, ranks: Ranks = ALONE) -> torch.device:
+    """The device by name; `auto` is the first accelerator, else the processor. Of several ranks, each has its own GPU.
 
     Raises RecipeError for a device that does not exist or is not there; with `fallback` it is then `auto`, so that a
     model can be used on another machine than it was trained on.
     """
+    if ranks.size > 1:
+        name = _name_for(name, ranks)
     if name == "auto":
         found = torch.accelerator.current_accelerator(check_available=True)
         return found if found is not None else torch.device("cpu")
@@ -27,6 +30,16 @@ def pick_device(name: str, *, fallback: bool = False) -> torch.device:
         reason = str(error).splitlines()[0]
         raise RecipeError("device", f"{name!r} cannot be used ({reason})", "give auto, cpu, cuda or mps") from None
     return device
+
+
+def _name_for(name: str, ranks: Ranks) -> str:
+    """The device of this rank."""
+    if name == "cpu" or (name == "auto" and not torch.cuda.is_available()):
+        return "cpu"
+    if name in ("auto", "cuda"):
+        return f"cuda:{ranks.local_rank}"
+    problem = f"{name!r} cannot be shared by {ranks.local_size} processes"
+    raise RecipeError("device", problem, "give auto, cpu, or cuda for a GPU each")
 
 
 def precision_of(name: str, device: torch.device) -> AbstractContextManager[object]:

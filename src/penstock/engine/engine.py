@@ -13,23 +13,26 @@ from penstock.core.batch import Batch
 from penstock.core.errors import CheckpointError, DataError, Interrupted, OutOfMemory, WorkerError
 from penstock.core.memory import ran_out
 from penstock.core.objective import Evaluation, Objective, Source
-from penstock.core.random import forked, random_state, restore_random_state
+from penstock.core.random import forked
+from penstock.core.ranks import ALONE, Ranks
 from penstock.core.tensors import copy_checked
+from penstock.engine.agreement import Agreement
 from penstock.engine.ahead import Ahead
 from penstock.engine.average import Average
 from penstock.engine.best import Best
 from penstock.engine.checkpoint import Checkpoints
 from penstock.engine.clock import Clock
 from penstock.engine.device import pick_device, precision_of
+from penstock.engine.memory import as_out_of_memory
 from penstock.engine.pace import Pace
+from penstock.engine.parts import evaluated, parts_of_all, take_part
 from penstock.engine.plan import Plan
 from penstock.engine.stepper import Stepper
 from penstock.engine.tuning.kernels import lay_out
 from penstock.engine.tuning.onednn import linear_through_onednn
-from penstock.engine.tuning.rules import is_settled, settle, settled_choices, with_choices
+from penstock.engine.tuning.rules import settled_choices, with_choices
 from penstock.engine.tuning.threads import using_threads
-from penstock.engine.tuning.whole_step import STEPS_A_CALL, WholeStep
-from penstock.engine.tuning.work import work_of
+from penstock.engine.tuning.whole_step import STEPS_A_CALL
 from penstock.engine.watcher import Row, Watcher
 from penstock.optim.optimizer import Optimizer
 
@@ -38,7 +41,8 @@ class Engine:
     """Trains an objective on a source, as planned.
 
     `optimizers` has one optimizer a role. `validation` is iterated from its beginning at each evaluation. With
-    `checkpoints`, what was reached is saved and can be resumed bit for bit.
+    `checkpoints`, what was reached is saved and can be resumed bit for bit. With several `ranks` the
+    source gives each its part of every batch, and the first one writes checkpoints and tells the watchers.
     """
 
     def __init__(
@@ -51,14 +55,18 @@ class Engine:
         validation: Iterable[Batch] | None = None,
         checkpoints: Checkpoints | None = None,
         watchers: Sequence[Watcher] = (),
+        ranks: Ranks = ALONE,
     ) -> None:
-        self.device = pick_device(plan.device)
+        self.ranks = ranks
+        self.device = pick_device(plan.device, ranks=ranks)
         self.objective = objective.to(self.device).eval()
         lay_out(objective)
         self.source, self.plan, self.validation = Ahead(source, self.device), plan, validation
         self.checkpoints, self.watchers = checkpoints, watchers
-        self.clock = Clock(plan, source.epoch_steps)
-        self.stepper = Stepper(objective, plan, optimizers, self.device, self._warn)
+        self.clock = Clock(plan, source.epoch_steps, told=ranks.size > 1)
+        self._agreement = Agreement(ranks, self.clock)
+        self.stepper = Stepper(objective, plan, optimizers, self.device, self._agreement, self._warn)
+        self._start_alike()
         self.average = Average(list(self.stepper.roles.values()), plan.ema) if plan.ema else None
         self.best = Best(plan.monitor)
         self.pace = Pace(
@@ -67,8 +75,7 @@ class Engine:
         self.rows, self.seconds = 0, 0.0
         self._evaluate_steps = max(round(plan.evaluate_every * self.clock.epoch_steps), 1)
         self._logged_at, self._evaluated_at, self._saved_at, self._saved_seconds = 0, 0, -1, 0.0
-        self._signal, self._final = 0, False
-        self._evaluating = 0
+        self._final, self._evaluating = False, 0
 
     def run(self) -> str:
         """Train to the end of the plan and give the objective its final weights; returns why training ended.
@@ -81,7 +88,7 @@ class Engine:
         self._tell(lambda watcher: watcher.started(self))
         stack = contextlib.ExitStack()
         try:
-            self._settle()
+            self._adopt(self.pace.settle(self.plan, self.ranks, self.device))
             stack.enter_context(using_threads(self.plan.threads))
             stack.enter_context(linear_through_onednn(self.objective, enabled=self.plan.onednn == "on"))
             self.stepper.train()
@@ -100,27 +107,21 @@ class Engine:
                         self._log()
             self._log()
             self.save()
-            if self._signal:
-                raise _Stop
-        except _Stop:
-            self.save()
-            raise Interrupted(
-                self._signal, f"step {self.clock.step}", "stopped by a signal", "go on with: penstock resume"
-            ) from None
-        except (DataError, WorkerError):
-            self.save()
+            if self._agreement.signal:
+                raise self._agreement.interrupted()
+        except (DataError, WorkerError, Interrupted) as error:
+            if isinstance(error, Interrupted) or self.ranks.agreed(error):
+                self.save()
+            if isinstance(error, WorkerError) and self._agreement.asked:  # whoever sent the signal sent it to all
+                raise self._agreement.interrupted() from None
             raise
         except (MemoryError, RuntimeError, OutOfMemory) as error:
-            if not isinstance(error, OutOfMemory) and not ran_out(error):
-                raise
-            if not self.stepper.midway:
+            found = as_out_of_memory(error, self.clock.step + 1)
+            if found is not None and not self.stepper.midway and self.ranks.agreed(error):
                 self.save()
-            if isinstance(error, OutOfMemory):
+            if found is None or found is error:
                 raise
-            found = "out of memory while a batch was fetched or weights were copied"
-            raise OutOfMemory(
-                f"step {self.clock.step + 1}", found, "give a smaller --batch-size, or make room"
-            ) from error
+            raise found from error
         finally:
             self.seconds = self.clock.seconds
             stack.close()
@@ -131,7 +132,7 @@ class Engine:
 
     def stop(self, signal: int) -> None:
         """Ask the loop to save and leave at the next step. Safe in a signal handler."""
-        self._signal = signal
+        self._agreement.ask(signal)
 
     def evaluate(self, batches: Iterable[Batch]) -> Evaluation:
         """Evaluate with the averaged weights, in the plan's precision, on random numbers of its own.
@@ -156,23 +157,25 @@ class Engine:
             if self.average and not self._final:
                 stack.enter_context(self.average.in_place())
             stack.enter_context(precision_of(self.plan.precision, self.device))
-            return self.objective.evaluate(self._interruptible(batches))
+            return evaluated(self.objective, batches, self._interruptible, self.ranks, self.clock)
 
     def save(self) -> None:
         """Write a checkpoint, unless there is one of this step."""
         self._saved_seconds = self.clock.seconds
         if self.checkpoints is None or self._saved_at == self.clock.step:
             return
-        path = self.checkpoints.save(self.clock.step, *self.state())
+        state = self.state()
         self._saved_at = self.clock.step
-        self._tell(lambda watcher: watcher.saved(path))
+        if self.ranks.first:
+            path = self.checkpoints.save(self.clock.step, *state)
+            self._tell(lambda watcher: watcher.saved(path))
 
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """Everything that decides how training goes on: named tensors and JSON values."""
-        random_tensors, random_values = random_state()
+        part_groups, part_values = parts_of_all(self.ranks, self.source)
         best_tensors, best_values = self.best.state()
         groups, stepper_values = self.stepper.state()
-        groups |= {"objective": self.objective.state_dict(), "random": random_tensors, "best": best_tensors}
+        groups |= {"objective": self.objective.state_dict(), **part_groups, "best": best_tensors}
         groups |= {"average": self.average.tensors()} if self.average else {}
         return {f"{group}/{key}": tensor for group, tensors in groups.items() for key, tensor in tensors.items()}, {
             "step": self.clock.step,
@@ -184,8 +187,7 @@ class Engine:
             "rows": self.rows,
             "stepper": stepper_values,
             "best": best_values,
-            "random": random_values,
-            "source": self.source.state_dict(),
+            **part_values,
         }
 
     def load_state(self, tensors: Mapping[str, Tensor], state: Mapping[str, Any]) -> None:
@@ -207,28 +209,15 @@ class Engine:
             if self.average:
                 self.average.load_tensors(groups.get("average", {}))
             self.best.load_state(groups.get("best", {}), state["best"])
-            self.source.load_state_dict(state["source"])
             self._logged_at, self._evaluated_at = state["logged_at"], state["evaluated_at"]
             self.objective.progress, self.rows = state["progress"], state["rows"]
             self._saved_at, self._saved_seconds = state["step"], state["seconds"]
             self.clock.start(state["step"], state["seconds"])
-            restore_random_state(groups.get("random", {}), state["random"])
+            take_part(self.ranks, self.source, groups, state, self.plan.seed)
         except KeyError as error:
             raise CheckpointError(
                 "checkpoint", f"{error} is missing", "resume with the recipe that wrote it"
             ) from error
-
-    def _settle(self) -> None:
-        """Make the choices that the plan leaves open, by what the model has to compute for the first batch."""
-        if not is_settled(self.plan):
-            work = work_of(self.objective, self.source.peek(1)[0])
-            self._adopt(settle(self.plan, work, self.clock.total, self.device))
-        if self.plan.compile == "on" and self.stepper.memory.parts > 1:
-            self._give_up_compiling("a batch in several parts is trained step by step")
-        if self.plan.compile == "on" and self.plan.precision == "fp16":
-            self._give_up_compiling("the scaled losses of fp16 are trained on step by step")
-        if self.plan.compile == "on":
-            self.pace.whole = WholeStep(self.objective, self.stepper.roles, self.plan, self.average, self.device)
 
     def _adopt(self, plan: Plan) -> None:
         self.plan = self.stepper.plan = plan
@@ -269,8 +258,8 @@ class Engine:
 
     def _over(self, ended: str | None) -> str | None:
         """Why the loop is to be left, if it is."""
-        if self._signal:
-            raise _Stop
+        if self._agreement.signal:
+            raise self._agreement.interrupted()
         if self.plan.patience is not None and self.best.waited >= self.plan.patience:
             return f"{self.plan.monitor} had not become better for {self.plan.patience} evaluations"
         return ended
@@ -282,10 +271,16 @@ class Engine:
         if self.plan.keep == "best":
             self.best.restore(self.objective)
 
+    def _start_alike(self) -> None:
+        """Give every rank the first one's weights: a module of the user's own may have been made from other seeds."""
+        flats = [role.flat.parameter for role in self.stepper.roles.values()]
+        frozen = [parameter for parameter in self.objective.parameters() if not parameter.requires_grad]
+        self.ranks.copy_from_first([*flats, *frozen, *self.objective.buffers()])
+
     def _interruptible(self, batches: Iterable[Batch]) -> Iterator[Batch]:
         for batch in batches:
-            if self._signal and not self._final:
-                raise _Stop
+            if self._agreement.asked and not self._final:
+                raise self._agreement.interrupted()
             for part in batch.split(pieces) if (pieces := self.stepper.memory.pieces) > 1 else (batch,):
                 self._evaluating = part.size
                 yield part.to(self.device)
@@ -299,9 +294,5 @@ class Engine:
         self._tell(lambda watcher: watcher.warned(line))
 
     def _tell(self, event: Callable[[Watcher], None]) -> None:
-        for watcher in self.watchers:
+        for watcher in self.watchers if self.ranks.first else ():
             event(watcher)
-
-
-class _Stop(Exception):
-    """The loop's way out when a signal has asked for it."""

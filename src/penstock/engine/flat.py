@@ -21,10 +21,11 @@ class Flat:
     """Lays named parameters out in one tensor; those that decay come first.
 
     `parameter` and `gradient` are (P,). Weights have two dimensions or more and decay; biases and the scales of
-    normalisation layers do not. Raises RecipeError where the parameters differ in device or type, or there are none.
+    normalisation layers do not. `gradient_and_tail` has `tail` numbers more behind the gradient.
+    Raises RecipeError where the parameters differ in device or type, or there are none.
     """
 
-    def __init__(self, role: str, named: Mapping[str, nn.Parameter]) -> None:
+    def __init__(self, role: str, named: Mapping[str, nn.Parameter], tail: int = 0) -> None:
         trainable = {name: p for name, p in named.items() if p.requires_grad}
         if not trainable:
             raise RecipeError(f"role {role!r}", "it has no trainable parameter", "check requires_grad and roles()")
@@ -46,7 +47,8 @@ class Flat:
             for (name, p), start in zip(ordered, starts, strict=False)
         }
         self.parameter = self.zeros_like_flat(starts[-1], self.parameters[0])
-        self.gradient = torch.zeros_like(self.parameter)
+        self.gradient_and_tail = self.zeros_like_flat(starts[-1] + tail, self.parameter)
+        self.gradient = self.gradient_and_tail[: starts[-1]]
         with torch.no_grad():
             for p, value, gradient in zip(
                 self.parameters, self.views(self.parameter).values(), self.views(self.gradient).values(), strict=True

@@ -20,8 +20,12 @@ class Health(ABC):
     """Stands between gradients and updates. The sums it keeps are part of a checkpoint."""
 
     @abstractmethod
-    def watch_loss(self, update: Update, step: int) -> Tensor:
-        """Take note of a loss; returns what its backward pass is to start from."""
+    def watch_loss(self, update: Update, step: int) -> None:
+        """Take note of a loss, before its backward pass."""
+
+    def start(self, update: Update) -> Tensor:
+        """What the backward pass of a loss is to start from."""
+        return update.loss
 
     @abstractmethod
     def take(self, role: Role, norm: Tensor, clip_norm: float | None, clip_value: float | None, step: int) -> None:
@@ -61,14 +65,13 @@ class PromptHealth(Health):
         self._losses: dict[str, list[float]] = {}
         self._norms: dict[str, float] = {}
 
-    def watch_loss(self, update: Update, step: int) -> Tensor:
+    def watch_loss(self, update: Update, step: int) -> None:
         """Raises NumericError for a loss that is not finite."""
         value = update.loss.item()
         if not math.isfinite(value):
             raise NumericError(f"step {step}", f"the loss of role {update.role!r} is {value}", REMEDY)
         self._total += value * update.weight
         self._weight += update.weight
-        return update.loss
 
     def take(self, role: Role, norm: Tensor, clip_norm: float | None, clip_value: float | None, step: int) -> None:
         """Raises NumericError, naming the first bad parameter, before anything moves."""
@@ -134,10 +137,9 @@ class LatchedHealth(Health):
         self._weights: dict[str, float] = {}
         self._norms: dict[str, Tensor] = {}
 
-    def watch_loss(self, update: Update, step: int) -> Tensor:
+    def watch_loss(self, update: Update, step: int) -> None:
         """Keep it for the update to come."""
         self._pending.append((update.loss.detach().to(self._sums), update.weight))
-        return update.loss
 
     def take(self, role: Role, norm: Tensor, clip_norm: float | None, clip_value: float | None, step: int) -> None:
         """Update unless this step, or one before it, was bad."""

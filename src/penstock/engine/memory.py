@@ -7,6 +7,7 @@ from typing import Any
 from torch import nn
 
 from penstock.core.errors import OutOfMemory
+from penstock.core.memory import ran_out
 from penstock.core.random import random_state, restore_random_state
 from penstock.engine.plan import Plan
 
@@ -17,11 +18,12 @@ class Memory:
     """How many parts a batch is computed in: `parts` in training, `pieces` in evaluations.
 
     With `halves`, a batch that does not fit is computed in twice as many from then on. `coupling` says why parts of a
-    training batch would not add up to the whole, if so; `apart` whether an evaluation's examples may be parted.
+    training batch would not add up to the whole, if so; `apart` whether an evaluation's examples may be parted. Several
+    processes (not `alone`) stop: one of them cannot make a step again that the others have made.
     """
 
-    def __init__(self, plan: Plan, coupling: str | None, *, apart: bool) -> None:
-        self.halves = plan.on_out_of_memory == "halve"
+    def __init__(self, plan: Plan, coupling: str | None, *, apart: bool, alone: bool) -> None:
+        self.halves = plan.on_out_of_memory == "halve" and alone
         self.parts, self.pieces = plan.accumulate, 1
         self._coupling, self._apart = coupling, apart
 
@@ -66,6 +68,16 @@ class Memory:
     def load_state(self, state: dict[str, int]) -> None:
         """Put back what `state` gave."""
         self.parts, self.pieces = state["parts"], state["pieces"]
+
+
+def as_out_of_memory(error: BaseException, step: int) -> OutOfMemory | None:
+    """An error of training as one that says that memory has run out, where it does; `step` is the one to come."""
+    if isinstance(error, OutOfMemory):
+        return error
+    if not ran_out(error):
+        return None
+    found = "out of memory while a batch was fetched or weights were copied"
+    return OutOfMemory(f"step {step}", found, "give a smaller --batch-size, or make room")
 
 
 class Moment:

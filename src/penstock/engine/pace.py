@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
 
 from penstock.core.batch import Batch
 from penstock.core.errors import NumericError
 from penstock.core.objective import Objective
+from penstock.core.ranks import Ranks
 from penstock.engine.ahead import Ahead
 from penstock.engine.average import Average
 from penstock.engine.clock import Clock
+from penstock.engine.plan import Plan
 from penstock.engine.stepper import Stepper
+from penstock.engine.tuning.rules import is_settled, settle, settled_choices, with_choices
 from penstock.engine.tuning.whole_step import STEPS_A_CALL, CannotCompile, Taken, WholeStep
+from penstock.engine.tuning.work import work_of
 
 
 class Pace:
@@ -35,6 +42,33 @@ class Pace:
         self.objective, self.stepper, self.average = objective, stepper, average
         self.source, self.clock, self.gave_up = source, clock, gave_up
         self.whole: WholeStep | None = None
+
+    def settle(self, plan: Plan, ranks: Ranks, device: torch.device) -> Plan:
+        """The plan with its open choices made, by what the model has to compute for the first batch; compile if so."""
+        if not is_settled(plan):
+            (batch,) = self.source.peek(1)
+
+            def choices() -> dict[str, Any]:
+                """Of the first rank, for it has examples of every batch."""
+                if not ranks.first:
+                    return {}
+                work = work_of(self.objective, batch)
+                return settled_choices(settle(plan, work, self.clock.total, device, ranks))
+
+            plan = with_choices(plan, ranks.from_first(ranks.attempt(choices)))
+        if plan.compile == "on":
+            if reason := self._must_go_singly(plan, ranks):
+                self.gave_up(reason)
+                return plan.model_copy(update={"compile": "off"})
+            self.whole = WholeStep(self.objective, self.stepper.roles, plan, self.average, device)
+        return plan
+
+    def _must_go_singly(self, plan: Plan, ranks: Ranks) -> str | None:
+        if self.stepper.memory.parts > 1:
+            return "a batch in several parts is trained on step by step"
+        if ranks.size > 1:
+            return "several processes train step by step"
+        return "the scaled losses of fp16 are trained on step by step" if plan.precision == "fp16" else None
 
     def advance(self, room: int) -> Iterator[None]:
         """Make at least one and at most `room` steps; yields after each, when the clock is to be moved."""

@@ -17,7 +17,7 @@ class Role:
     """What the engine keeps for one named set of parameters."""
 
     def __init__(
-        self, name: str, members: nn.Module | list[nn.Parameter], optimizer: Optimizer, *, fused: bool
+        self, name: str, members: nn.Module | list[nn.Parameter], optimizer: Optimizer, *, fused: bool, tail: int = 0
     ) -> None:
         self.name, self.optimizer = name, optimizer
         self.module = members if isinstance(members, nn.Module) else None
@@ -26,7 +26,7 @@ class Role:
             if isinstance(members, nn.Module)
             else {str(i): p for i, p in enumerate(dict.fromkeys(members))}  # a shared parameter counts once
         )
-        self.flat = Flat(name, named)
+        self.flat = Flat(name, named, tail)
         self.state = {key: torch.zeros_like(self.flat.parameter) for key in optimizer.state_names}
         self.updates: int | Tensor = 0
         """How many were taken; counted on the device where only that knows which were skipped (see `ScaledHealth`)."""

@@ -56,14 +56,20 @@ class ScaledHealth(Health):
         self._first_bad = torch.tensor(-1, dtype=torch.int64, device=device)
         self._any_skipped = torch.tensor(False, device=device)
 
-    def watch_loss(self, update: Update, step: int) -> Tensor:
+    def watch_loss(self, update: Update, step: int) -> None:
+        """Keep it for the update to come."""
+        self._of(update.role).pending.append((update.loss.detach().to(self._sums), update.weight))
+
+    def start(self, update: Update) -> Tensor:
         """The loss times the scale; one that is not finite makes every gradient so, on all ranks that sum them."""
-        kept = self._scales.get(update.role)
+        finite = torch.isfinite(update.loss.detach())
+        return update.loss * torch.where(finite, self._of(update.role).scale, math.nan)
+
+    def _of(self, role: str) -> _Scale:
+        kept = self._scales.get(role)
         if kept is None:
-            kept = self._scales[update.role] = self._new()
-        loss = update.loss.detach().to(self._sums)
-        kept.pending.append((loss, update.weight))
-        return update.loss * torch.where(torch.isfinite(loss), kept.scale, math.nan)
+            kept = self._scales[role] = self._new()
+        return kept
 
     def take(self, role: Role, norm: Tensor, clip_norm: float | None, clip_value: float | None, step: int) -> None:
         """Scale the gradient down, clip it, and update unless it overflowed."""

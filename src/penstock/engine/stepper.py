@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator, Mapping
+import itertools
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
-from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm
+from torch import Tensor
 
 from penstock.core.batch import Batch
 from penstock.core.errors import RecipeError, suggest
 from penstock.core.memory import ran_out
 from penstock.core.objective import Objective, Update
+from penstock.engine.agreement import Agreement
 from penstock.engine.device import precision_of
+from penstock.engine.exchange import SLOTS, Exchange, Together, norms_of, statistics_of
 from penstock.engine.health import Health, LatchedHealth, PromptHealth
 from penstock.engine.memory import Memory, Moment
 from penstock.engine.plan import Plan
@@ -27,8 +29,8 @@ from penstock.optim.optimizer import Optimizer
 class Stepper:
     """Advances an objective's `step` over a batch, or over its parts in lockstep, and takes each update asked for.
 
-    `warn` is called with lines that a user should read. Raises RecipeError where optimizers and roles do not match,
-    roles overlap, or accumulation would change the result.
+    With `agreement`, gradients are averaged over its ranks. `warn` is called with lines that a user should read.
+    Raises RecipeError where optimizers and roles do not match, roles overlap, or accumulation would change the result.
     """
 
     def __init__(
@@ -37,20 +39,29 @@ class Stepper:
         plan: Plan,
         optimizers: Mapping[str, Optimizer],
         device: torch.device,
+        agreement: Agreement | None = None,
         warn: Callable[[str], None] = lambda line: None,
     ) -> None:
         self.objective, self.plan = objective, plan
-        self.roles = _make_roles(objective, optimizers, plan.fused)
+        divided = agreement is not None and agreement.ranks.size > 1
+        norms = norms_of(objective.roles().values())
+        beside = SLOTS + sum(value.numel() for norm in norms for value in statistics_of(norm)) if divided else 0
+        self.roles = _make_roles(objective, optimizers, plan.fused, beside)
         alone = len(self.roles) == 1
         plain = PromptHealth(alone=alone) if device.type == "cpu" else LatchedHealth(device, alone=alone)
         self._scaler = ScaledHealth(device, alone=alone) if plan.precision == "fp16" else None
         self.health: Health = self._scaler or plain
+        self._exchange = Exchange(self.roles)
+        if divided:
+            assert agreement is not None
+            self._exchange = Together(self.roles, objective, agreement, norms)
         self._device, self._warn = device, warn
         self._only = self._only_role()
-        coupling = self._coupling()
-        if plan.accumulate > 1 and coupling is not None:
-            raise RecipeError("accumulate", coupling, "use accumulate 1")
-        self.memory = Memory(plan, coupling, apart=objective.separable)
+        self.coupling = _coupling(objective, bool(norms))
+        """Why a batch is more than its examples, where it is: parts of it then do not add up to the whole."""
+        if plan.accumulate > 1 and self.coupling:
+            raise RecipeError("accumulate", self.coupling, "use accumulate 1")
+        self.memory = Memory(plan, self.coupling, apart=objective.separable, alone=not divided)
         self.midway = False
         """Whether an update of the present step has begun, so that the weights are no longer those before it."""
         self._turns: list[Iterator[Update]] = []
@@ -65,43 +76,60 @@ class Stepper:
         """
         object.__setattr__(self.objective, "progress", progress)  # nn.Module's own __setattr__ costs microseconds
         before = Moment(self.objective) if self.memory.halves else None
-        while True:
-            try:
-                self._attempt(batch, number, progress)
-            except (MemoryError, RuntimeError) as error:
-                if not ran_out(error):
-                    raise
-                cause = error.with_traceback(None)  # whose frames hold what filled the memory
-            else:
-                return
-            self._clear_away()
-            self._warn(self.memory.split_step(number, batch.size, midway=self.midway, cause=cause))
-            assert before is not None  # without halving, memory.split_step has raised
-            before.restore()
+        try:
+            while (cause := self._attempt(batch, number, progress)) is not None:
+                self._clear_away()
+                self._warn(self.memory.split_step(number, batch.size, midway=self.midway, cause=cause))
+                assert before is not None  # without halving, memory.split_step has raised
+                before.restore()
+        except Exception as error:
+            self._exchange.fail(error)
+            raise
 
-    def _attempt(self, batch: Batch, number: int, progress: float) -> None:
+    def _attempt(self, batch: Batch, number: int, progress: float) -> BaseException | None:
+        """Make the step; returns why not, where memory ran out."""
         kept = [buffer.clone() for buffer in self._buffers]
-        parts = [batch] if self.memory.parts == 1 else list(batch.split(self.memory.parts))
-        turns = self._turns = [self.objective.step(part) for part in parts]
-        while updates := self._next(turns[0]):
-            role = self._role(updates)
-            role.rate = role.rate_at(progress)
-            role.flat.gradient.zero_()
-            weight = self._backward(role, updates, number, len(parts))
-            for turn in turns[1:]:
-                weight += self._backward(role, self._same(self._next(turn), updates), number, len(parts))
-            if len(parts) > 1:
-                role.flat.gradient.div_(weight)
-            if self._unseen and (reach := self._unseen.pop(role.name, None)) and (names := reach.leave()):
-                self._warn(unreached(role.name, names, number))
-            norm = torch.linalg.vector_norm(role.flat.gradient)
-            self.midway = True
-            self.health.take(role, norm, self.plan.clip_norm, self.plan.clip_value, number)
-        for turn in turns[1:]:
-            self._same(self._next(turn), None)
+        try:
+            self._step(self._parts(batch), number, progress)
+        except (MemoryError, RuntimeError) as error:
+            if not ran_out(error):
+                raise
+            return error.with_traceback(None)  # whose frames hold what filled the memory
         self.midway = False
         if self._scaler:
             self._scaler.put_back(self._buffers, kept)
+        return None
+
+    def _parts(self, batch: Batch) -> list[Batch]:
+        """The batch in as many parts as memory needs; none where it is another rank's alone."""
+        if self._exchange.weighs and not batch.size:
+            return []
+        return [batch] if self.memory.parts == 1 else list(batch.split(self.memory.parts))
+
+    def _step(self, parts: Sequence[Batch], number: int, progress: float) -> None:
+        turns = self._turns = [self.objective.step(part) for part in parts]
+        weighs = len(parts) > 1 or self._exchange.weighs
+        for count in itertools.count():
+            self._exchange.begin(count)
+            updates = self._next(turns[0]) if turns else None
+            if updates is None:
+                for turn in turns[1:]:
+                    self._same(self._next(turn), None)
+            role = self._exchange.role(updates, idle=not turns)
+            if role is None:
+                break
+            role.rate = role.rate_at(progress)
+            role.flat.gradient.zero_()
+            weight = self._backward(role, updates, number, weighs) if updates else 0.0
+            for turn in turns[1:]:
+                weight += self._backward(role, self._same(self._next(turn), updates), number, weighs)
+            if self._unseen and updates and (reach := self._unseen.pop(role.name, None)) and (names := reach.leave()):
+                self._warn(unreached(role.name, names, number))
+            if weighs:
+                self._exchange.average(self.health, role, weight, number)
+            norm = torch.linalg.vector_norm(role.flat.gradient)
+            self.midway = True
+            self.health.take(role, norm, self.plan.clip_norm, self.plan.clip_value, number)
 
     def _clear_away(self) -> None:
         """What a failed attempt has left: generators that hold their tensors, losses noted, memory kept in reserve."""
@@ -160,10 +188,11 @@ class Stepper:
             raise RecipeError("objective", "it yields inside a no_grad block", "leave the block before yielding")
         return update
 
-    def _backward(self, role: Role, update: Update, number: int, parts: int) -> float:
+    def _backward(self, role: Role, update: Update, number: int, weighs: bool) -> float:
         """Add this update's gradient to the role's, scaled by its weight where there are several parts."""
-        loss = self.health.watch_loss(update, number)
-        loss = loss if parts == 1 else loss * update.weight
+        self._exchange.watch(self.health, update, number)
+        loss = self.health.start(update)
+        loss = loss * update.weight if weighs else loss
         # With one role, backward() finds the same leaves; with more, nobody else's gradients are to be computed.
         loss.backward(inputs=None if self._only is role else role.flat.parameters)  # type: ignore[no-untyped-call]
         return update.weight
@@ -174,12 +203,6 @@ class Stepper:
             raise RecipeError("objective", "the parts of a batch ask for different updates", "set separable = False")
         return update  # type: ignore[return-value]
 
-    def _role(self, update: Update) -> Role:
-        role = self.roles.get(update.role)
-        if role is None:
-            raise RecipeError("objective", f"it asks to update {update.role!r}", suggest(update.role, self.roles))
-        return role
-
     def _only_role(self) -> Role | None:
         """The role, where there is one and nothing else in the objective is trainable."""
         if len(self.roles) > 1:
@@ -188,23 +211,19 @@ class Stepper:
         trainable = sum(p.requires_grad for p in self.objective.parameters())
         return role if trainable == len(role.flat.parameters) else None
 
-    def _coupling(self) -> str | None:
-        """Why the parts of a batch would not add up to the whole, if so."""
-        if not self.objective.separable:
-            return "this loss couples the examples of a batch"
-        if any(isinstance(part, _BatchNorm) for module in self._modules() for part in module.modules()):
-            return "batch normalisation couples the examples of a batch"
-        return None
-
     def _batch_statistics(self) -> list[Tensor]:
         """The roles' buffers: what a forward pass in training changes besides the weights."""
-        return list({id(b): b for module in self._modules() for b in module.buffers()}.values())
-
-    def _modules(self) -> list[nn.Module]:
-        return [role.module for role in self.roles.values() if role.module is not None]
+        modules = [role.module for role in self.roles.values() if role.module is not None]
+        return list({id(b): b for module in modules for b in module.buffers()}.values())
 
 
-def _make_roles(objective: Objective, optimizers: Mapping[str, Optimizer], fused: bool) -> dict[str, Role]:
+def _coupling(objective: Objective, normalises: bool) -> str | None:
+    if not objective.separable:
+        return "this loss couples the examples of a batch"
+    return "batch normalisation couples the examples of a batch" if normalises else None
+
+
+def _make_roles(objective: Objective, optimizers: Mapping[str, Optimizer], fused: bool, beside: int) -> dict[str, Role]:
     members = objective.roles()
     for name in members:
         if name not in optimizers:
@@ -217,4 +236,4 @@ def _make_roles(objective: Objective, optimizers: Mapping[str, Optimizer], fused
         for parameter in part if isinstance(part, list) else part.parameters():
             if (owner := owners.setdefault(id(parameter), name)) != name:
                 raise RecipeError("roles", f"{owner!r} and {name!r} share a parameter", "make the roles disjoint")
-    return {name: Role(name, part, optimizers[name], fused=fused) for name, part in members.items()}
+    return {name: Role(name, part, optimizers[name], fused=fused, tail=beside) for name, part in members.items()}

@@ -11,6 +11,7 @@ from torch.nn import functional as F
 from penstock.core.batch import Batch
 from penstock.core.errors import DataError
 from penstock.core.objective import Evaluation, Objective, Update
+from penstock.core.shared import rows
 from penstock.metrics.classification import auc, confusion, macro_f1
 from penstock.metrics.regression import mae, r2, rmse
 
@@ -29,10 +30,10 @@ class Supervised(Objective):
 
     def collect(self, source: Iterable[Batch]) -> tuple[Tensor, Tensor]:
         """Outputs and targets of a whole source, in float32 on the processor."""
-        rows = [(self(batch).float(), batch["target"]) for batch in source]
-        if not rows:
+        found = rows(source, lambda batch: (self(batch).float(), batch["target"]))
+        if not found:
             raise DataError("evaluation", "there are no examples", "give at least one example to evaluate on")
-        outputs, targets = zip(*rows, strict=True)
+        outputs, targets = zip(*found, strict=True)
         return torch.cat(outputs).cpu(), torch.cat(targets).cpu()
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
 from pydantic import AfterValidator, Field, ValidationError
 
 from penstock.core.errors import RecipeError, suggest
+from penstock.core.ranks import ALONE, Ranks
 from penstock.core.settings import Settings
 from penstock.engine.plan import Plan
 
@@ -48,7 +49,7 @@ class Recipe(Plan):
     runs: Annotated[str, Field(description="the folder of all runs")] = "runs"
 
     @abstractmethod
-    def build(self, supplied: Supplied) -> Job:
+    def build(self, supplied: Supplied, ranks: Ranks = ALONE) -> Job:
         """Read the data and make what the engine needs. Raises DataError and RecipeError; writes nothing."""
 
     @classmethod

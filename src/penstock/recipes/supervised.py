@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Self
 from pydantic import AfterValidator, Field
 
 from penstock.core.errors import RecipeError
+from penstock.core.ranks import ALONE, Ranks
 from penstock.recipes.architectures import MODELS, build_model, known_model
 from penstock.recipes.recipe import Recipe
 from penstock.recipes.settings import ImageSettings, NetSettings, OptimSettings, SplitSettings, TableSettings
@@ -60,7 +61,7 @@ class Supervised(Recipe):
     def strata(self, material: Material) -> Any:
         """What a random split is to divide alike, or None."""
 
-    def build(self, supplied: Supplied) -> Job:
+    def build(self, supplied: Supplied, ranks: Ranks = ALONE) -> Job:
         """Read, understand and split the data; fit the preprocessing; make model, objective and sources."""
         from penstock.data.sources import Shuffled
         from penstock.engine.device import pick_device
@@ -69,7 +70,7 @@ class Supervised(Recipe):
 
         import torch  # isort: skip
 
-        device = pick_device(self.device)  # before the data are read: a wrong one need not wait for that
+        device = pick_device(self.device, ranks=ranks)  # before the data are read: a wrong one need not wait for that
         material = self.read_material(supplied.data)
         splits = self.divide(material)
         kind, answer = material.fit(splits["train"]), self.fit_answer(material, splits["train"])
@@ -87,6 +88,7 @@ class Supervised(Recipe):
             seed=self.seed,
             transform=kind.transform(training=True),
             drop_last=self.drop_last,
+            ranks=ranks,
         )
         rest = {part: held_out(trained, examples, splits[part]) for part in ("validation", "test")}
         check_model(trained, rest["validation"], self.monitor)

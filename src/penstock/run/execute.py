@@ -17,9 +17,14 @@ import penstock
 from penstock.core.errors import DataError, Interrupted, RecipeError
 from penstock.core.files import folder_in_one_piece, read_json, write_json, write_text
 from penstock.core.machine import cores
+from penstock.core.objective import Evaluation
 from penstock.core.random import derive, seed_all
+from penstock.core.ranks import ALONE, Ranks
+from penstock.data.download import show_progress
+from penstock.data.named import NAMED, locate
 from penstock.engine.checkpoint import Checkpoints
 from penstock.engine.engine import Engine
+from penstock.engine.parts import saved_by
 from penstock.engine.plan import Plan
 from penstock.engine.tuning.threads import set_threads
 from penstock.recipes.job import Job, Supplied
@@ -34,19 +39,30 @@ from penstock.run.signals import stopping
 NOTHING = Supplied()
 
 
-def train(recipe: Recipe, supplied: Supplied = NOTHING, console: Console | None = None) -> Path:
-    """Train as the recipe says; returns the run's folder.
+def train(recipe: Recipe, supplied: Supplied = NOTHING, console: Console | None = None, ranks: Ranks = ALONE) -> Path:
+    """Train as the recipe says; returns the run's folder. Of several ranks, the first one writes and speaks.
 
     Nothing is written before recipe and data have been understood. Raises what `Recipe.build` and `Engine.run` raise.
     """
-    console = console or make_console(stderr=True)
-    set_threads(None)  # building takes all cores, here as in `resume`, so that sums come out the same
-    job = recipe.build(supplied)
+    console = _console_of(ranks, console)
+    job = _build(recipe, supplied, ranks)
     show_facts(console, job.facts)
-    engine = make_engine(job)
+    engine = make_engine(job, ranks)
     with stopping(engine.stop) as asked:
-        folder = _begin(job)
+        folder = Path(ranks.from_first(str(_begin(job)) if ranks.first else ""))
         return _execute(job, engine, folder, console, asked)
+
+
+def _console_of(ranks: Ranks, console: Console | None) -> Console:
+    return (console or make_console(stderr=True)) if ranks.first else Console(file=io.StringIO())
+
+
+def _build(recipe: Recipe, supplied: Supplied, ranks: Ranks) -> Job:
+    """The job; a named set that is not here yet is fetched by one process of each machine."""
+    if ranks.size > 1 and supplied.data is None and recipe.data in NAMED and not Path(recipe.data).exists():
+        ranks.attempt(lambda: locate(recipe.data, show_progress) if ranks.local_rank == 0 else None)
+    set_threads(None, ranks.local_size)  # as many in `train` as in `resume`, so that sums come out the same
+    return recipe.build(supplied, ranks)
 
 
 def _begin(job: Job) -> Path:
@@ -62,37 +78,41 @@ def _begin(job: Job) -> Path:
 
 
 def resume(
-    folder: Path, supplied: Supplied = NOTHING, console: Console | None = None, checkpoint: str | None = None
+    folder: Path,
+    supplied: Supplied = NOTHING,
+    console: Console | None = None,
+    checkpoint: str | None = None,
+    ranks: Ranks = ALONE,
 ) -> Path:
     """Go on from the newest checkpoint that verifies, or from the one named, as if there had been no interruption.
 
     Raises CheckpointError where there is none, DataError where the data have changed since.
     """
-    console = console or make_console(stderr=True)
+    console = _console_of(ranks, console)
     recipe = recipe_from(read_json(folder / RECIPE), str(folder / RECIPE))
-    set_threads(None)
     before = read_json(folder / DATA)
     for name in before.get("supplied", ()):
         if name not in supplied.names():
             again = f"give it again, in Python: penstock.resume({str(folder)!r}, {name}=...)"
             raise RecipeError(folder, f"its {name} was an object, which no file can name", again)
-    job = recipe.build(supplied)
+    job = _build(recipe, supplied, ranks)
     if before.get("fingerprint") != job.facts["fingerprint"]:
         raise DataError(
             job.facts["origin"], "the data have changed since this run began", "restore them, or train anew"
         )
-    engine = make_engine(job)
+    engine = make_engine(job, ranks)
     with stopping(engine.stop) as asked:
         _load(engine, Checkpoints(folder / CHECKPOINTS), checkpoint, console)
         return _execute(job, engine, folder, console, asked)
 
 
-def make_engine(job: Job) -> Engine:
+def make_engine(job: Job, ranks: Ranks = ALONE) -> Engine:
     """The engine of a job, not yet bound to a folder. Raises RecipeError where plan, model and data do not fit."""
     recipe = job.recipe
-    seed_all(derive(recipe.seed, "training"))
+    seed_all(derive(recipe.seed, "training", *([] if ranks.first else [ranks.rank])))
     plan = Plan.model_validate({name: getattr(recipe, name) for name in Plan.model_fields})
-    return Engine(job.trained.objective, job.source, plan, job.optimizers, validation=job.held_out["validation"])
+    validation = job.held_out["validation"]
+    return Engine(job.trained.objective, job.source, plan, job.optimizers, validation=validation, ranks=ranks)
 
 
 def _execute(job: Job, engine: Engine, folder: Path, console: Console, asked: Sequence[int]) -> Path:
@@ -103,24 +123,38 @@ def _execute(job: Job, engine: Engine, folder: Path, console: Console, asked: Se
         MetricsFile(folder / METRICS),
         ProgressBar(console, engine.plan.monitor),
     ]
+    remedy = f"go on with: {_launcher(engine.ranks)} resume {folder}"
+    if engine.ranks.size > 1 and engine.stepper.coupling:
+        said = f"look: {engine.stepper.coupling}; each of {engine.ranks.size} processes sees its part of it alone"
+        console.print(said, style="yellow", markup=False, highlight=False)
 
     def leave(number: int) -> None:
-        raise Interrupted(number, folder, "stopped by a signal", f"go on with: penstock resume {folder}")
+        raise Interrupted(number, folder, "stopped by a signal", remedy)
 
     try:
         outcome = engine.run()
     except Interrupted as error:
-        remedy = f"go on with: penstock resume {folder}"
         raise Interrupted(error.code - 128, error.where, error.problem, remedy) from None
     with stopping(leave):
         if asked:  # while the last checkpoint was written
             leave(asked[0])
-        return _finish(job, engine, folder, console, outcome)
+        evaluation = engine.evaluate(job.held_out["test"])
+        ranks = engine.ranks
+        ranks.attempt(lambda: _finish(job, engine, folder, console, outcome, evaluation) if ranks.first else None)
+        return folder
 
 
-def _finish(job: Job, engine: Engine, folder: Path, console: Console, outcome: str) -> Path:
+def _launcher(ranks: Ranks) -> str:
+    """How the command line begins that starts as many processes again."""
+    if ranks.size == 1:
+        return "penstock"
+    machines = f" --nnodes {ranks.size // ranks.local_size}" if ranks.size > ranks.local_size else ""
+    return f"torchrun{machines} --nproc-per-node {ranks.local_size} -m penstock"
+
+
+def _finish(job: Job, engine: Engine, folder: Path, console: Console, outcome: str, evaluation: Evaluation) -> None:
     recipe = job.recipe
-    findings = job.judge(engine.evaluate(job.held_out["test"]), "test")
+    findings = job.judge(evaluation, "test")
     with folder_in_one_piece(folder / MODEL) as beside:
         job.trained.save(beside)
         write_text(beside / "README.md", model_card(job, findings))
@@ -129,20 +163,29 @@ def _finish(job: Job, engine: Engine, folder: Path, console: Console, outcome: s
     write_json(folder / SUMMARY, summary)
     build_report(folder)
     show_outcome(console, folder, summary, findings)
-    return folder
 
 
 def _load(engine: Engine, checkpoints: Checkpoints, checkpoint: str | None, console: Console) -> None:
-    if checkpoint is None and not checkpoints.names():
+    if checkpoint is None and not engine.ranks.from_first(bool(checkpoints.names())):
         console.print("nothing had been saved yet: starting from the beginning", highlight=False)
         return
+    ranks = engine.ranks
     if checkpoint is not None:
         name, (tensors, state) = checkpoint, checkpoints.load(checkpoint)
-    else:
+    elif ranks.first:
         name, tensors, state, skipped = checkpoints.newest()
         for line in skipped:
             console.print(f"skipped a damaged checkpoint: {line}", style="yellow", markup=False)
+        ranks.from_first(name)
+    else:
+        name = ranks.from_first("")
+        tensors, state = checkpoints.load(name)
     engine.load_state(tensors, state)
+    if saved_by(state) != ranks.size:
+        said = (
+            f"look: {saved_by(state)} processes wrote this checkpoint, {ranks.size} go on: not bit for bit the same run"
+        )
+        console.print(said, style="yellow", markup=False, highlight=False)
     console.print(f"resuming from {name}, epoch {engine.clock.epoch:.2f}", highlight=False)
 
 
@@ -174,8 +217,9 @@ def _summary(job: Job, engine: Engine, folder: Path, outcome: str) -> dict[str, 
         "device": str(engine.device),
         "threads": engine.plan.threads,
         "compiled": engine.plan.compile == "on",
+        "ranks": engine.ranks.size,
         "seed": job.recipe.seed,
-        "command": command_for(job, folder),
+        "command": command_for(job, folder, engine.ranks),
         "versions": {
             "penstock": penstock.__version__,
             "torch": torch.__version__,
@@ -187,11 +231,12 @@ def _summary(job: Job, engine: Engine, folder: Path, outcome: str) -> dict[str, 
     }
 
 
-def command_for(job: Job, folder: Path) -> str:
+def command_for(job: Job, folder: Path, ranks: Ranks = ALONE) -> str:
     """The command line that does the same again, or the call, where data or model were objects."""
     recipe = str(folder / RECIPE)
     if not job.facts["supplied"]:
-        return shlex.join(["penstock", "train", job.recipe.task, "--recipe", recipe, "--name", f"{folder.name}-again"])
+        words = ["train", job.recipe.task, "--recipe", recipe, "--name", f"{folder.name}-again"]
+        return f"{_launcher(ranks)} {shlex.join(words)}"
     objects = ", ".join(f"{name}={name}" for name in job.facts["supplied"])
     return f"penstock.train({job.recipe.task!r}, {objects}, ...) with the settings of {recipe}"
 

@@ -10,6 +10,7 @@ from rich.console import Console
 from torch import nn
 
 from penstock.core.errors import RecipeError
+from penstock.core.together import together
 from penstock.recipes.job import Supplied
 from penstock.recipes.recipe import nested, recipe_type
 from penstock.run.execute import resume as execute_resume
@@ -39,7 +40,8 @@ def train(
         given["model"] = model
     supplied = Supplied(None if named else data, model if isinstance(model, nn.Module) else None)
     recipe = recipe_type(task).parse(given)
-    folder = execute_train(recipe, supplied, _console(quiet))
+    with together() as ranks:
+        folder = execute_train(recipe, supplied, _console(quiet), ranks)
     return Run(folder, supplied.model, supplied.data)
 
 
@@ -53,7 +55,8 @@ def resume(
 ) -> Run:
     """Go on with an interrupted run, bit for bit. Give `data` and `model` again where they were objects."""
     folder = find_run(path, Path(runs))
-    execute_resume(folder, Supplied(data, model), _console(quiet))
+    with together() as ranks:
+        execute_resume(folder, Supplied(data, model), _console(quiet), ranks=ranks)
     return Run(folder, model, data)
 
 

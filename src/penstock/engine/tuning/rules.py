@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from penstock.core.machine import cores
+from penstock.core.ranks import ALONE, Ranks
 from penstock.engine.plan import Plan
 from penstock.engine.tuning.onednn import exact_here
 from penstock.engine.tuning.work import Work
@@ -27,14 +28,16 @@ LONG = 400_000
 """Steps from which compilation, about half a minute for about 0.1 ms a step, is sure to pay."""
 
 
-def settle(plan: Plan, work: Work, steps: int | None, device: torch.device) -> Plan:
+def settle(plan: Plan, work: Work, steps: int | None, device: torch.device, ranks: Ranks = ALONE) -> Plan:
     """The plan with nothing left open. `steps` is the length of the training, None where only time ends it."""
     precision = _precision(work, device) if plan.precision == "auto" else plan.precision
-    compiled = plan.compile if plan.compile != "auto" else "on" if _compiling_pays(plan, work, steps, device) else "off"
+    compiled = plan.compile
+    if compiled == "auto":
+        compiled = "on" if ranks.size == 1 and _compiling_pays(plan, work, steps, device) else "off"
     onednn = plan.onednn
     if onednn == "auto":
         onednn = "on" if compiled == "off" and precision == "float32" and _onednn_pays(work, device) else "off"
-    threads = plan.threads or _threads(work, device)
+    threads = plan.threads or _threads(work, device, max(cores() // ranks.local_size, 1))
     return plan.model_copy(update={"precision": precision, "compile": compiled, "onednn": onednn, "threads": threads})
 
 
@@ -88,5 +91,5 @@ def _onednn_pays(work: Work, device: torch.device) -> bool:
     return "AMD" in str(torch.cpu.get_capabilities().get("cpu_name", "")) and exact_here(work.large)
 
 
-def _threads(work: Work, device: torch.device) -> int:
-    return cores() if device.type != "cpu" else max(1, min(cores(), work.total // ENOUGH_FOR_A_THREAD))
+def _threads(work: Work, device: torch.device, most: int) -> int:
+    return most if device.type != "cpu" else max(1, min(most, work.total // ENOUGH_FOR_A_THREAD))

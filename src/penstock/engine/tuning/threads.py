@@ -10,9 +10,12 @@ import torch
 from penstock.core.machine import cores
 
 
-def set_threads(threads: int | None) -> int:
-    """Set, and return, the number of processor threads; all that this process may use if not given."""
-    torch.set_num_threads(threads or cores())
+def set_threads(threads: int | None, processes: int = 1) -> int:
+    """Set, and return, the number of processor threads.
+
+    If not given, all that this process may use, divided among the `processes` that share them.
+    """
+    torch.set_num_threads(threads or max(cores() // processes, 1))
     return torch.get_num_threads()
 
 
