@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from penstock.core.batch import Batch
-from penstock.core.errors import CheckpointError, DataError, Interrupted, OutOfMemory, WorkerError
-from penstock.core.memory import ran_out
+from penstock.core.errors import CheckpointError, DataError, Interrupted, WorkerError
+from penstock.core.memory import OutOfMemory, ran_out
 from penstock.core.objective import Evaluation, Objective, Source
 from penstock.core.random import forked, random_state, restore_random_state
 from penstock.core.tensors import copy_checked
@@ -51,7 +51,7 @@ class Engine:
         self.source, self.plan, self.validation = source, plan, validation
         self.checkpoints, self.watchers = checkpoints, watchers
         self.clock = Clock(plan, source.epoch_steps)
-        self.stepper = Stepper(objective, plan, optimizers, self.device, self._warn)
+        self.stepper = Stepper(objective, plan, optimizers, self.device, self._notice)
         self.average = Average(list(self.stepper.roles.values()), plan.ema) if plan.ema else None
         self.best = Best(plan.monitor)
         self.rows, self.seconds = 0, 0.0
@@ -136,7 +136,7 @@ class Engine:
                 if not ran_out(error):
                     raise
                 cause = error.with_traceback(None)  # whose frames hold what filled the memory
-            self._warn(self.stepper.memory.split_evaluation(self.clock.step, self._evaluating, cause))
+            self._notice(self.stepper.memory.split_evaluation(self.clock.step, self._evaluating, cause))
 
     def _evaluate(self, batches: Iterable[Batch]) -> Evaluation:
         self._evaluating = 0
@@ -259,8 +259,8 @@ class Engine:
         self.rows += 1
         self._tell(lambda watcher: watcher.measured(row))
 
-    def _warn(self, line: str) -> None:
-        self._tell(lambda watcher: watcher.warned(line))
+    def _notice(self, line: str) -> None:
+        self._tell(lambda watcher: watcher.noticed(line))
 
     def _tell(self, event: Callable[[Watcher], None]) -> None:
         for watcher in self.watchers:

@@ -26,7 +26,7 @@ from penstock.optim.optimizer import Optimizer
 class Stepper:
     """Advances an objective's `step` over a batch, or over its parts in lockstep, and takes each update asked for.
 
-    `warn` is called with lines that a user should read. Raises RecipeError where optimizers and roles do not match,
+    `notice` is called with lines that a user should read. Raises RecipeError where optimizers and roles do not match,
     roles overlap, or accumulation would change the result.
     """
 
@@ -36,7 +36,7 @@ class Stepper:
         plan: Plan,
         optimizers: Mapping[str, Optimizer],
         device: torch.device,
-        warn: Callable[[str], None] = lambda line: None,
+        notice: Callable[[str], None] = lambda line: None,
     ) -> None:
         self.objective, self.plan = objective, plan
         self.roles = _make_roles(objective, optimizers, plan.fused)
@@ -44,7 +44,7 @@ class Stepper:
         plain = PromptHealth(alone=alone) if device.type == "cpu" else LatchedHealth(device, alone=alone)
         self._scaler = ScaledHealth(device, alone=alone) if plan.precision == "fp16" else None
         self.health: Health = self._scaler or plain
-        self._device, self._warn = device, warn
+        self._device, self._notice = device, notice
         self._only = self._only_role()
         coupling = self._coupling()
         if plan.accumulate > 1 and coupling is not None:
@@ -74,12 +74,12 @@ class Stepper:
             else:
                 return
             self._clear_away()
-            self._warn(self.memory.split_step(number, batch.size, midway=self.midway, cause=cause))
+            self._notice(self.memory.split_step(number, batch.size, midway=self.midway, cause=cause))
             assert before is not None  # without halving, memory.split_step has raised
             before.restore()
 
     def _attempt(self, batch: Batch, number: int, progress: float) -> None:
-        kept = [buffer.clone() for buffer in self._buffers]
+        kept = [buffer.clone() for buffer in self._buffers] if self._buffers else []
         parts = [batch] if self.memory.parts == 1 else list(batch.split(self.memory.parts))
         turns = self._turns = [self.objective.step(part) for part in parts]
         while updates := self._next(turns[0]):
@@ -92,7 +92,7 @@ class Stepper:
             if len(parts) > 1:
                 role.flat.gradient.div_(weight)
             if self._unseen and (reach := self._unseen.pop(role.name, None)) and (names := reach.leave()):
-                self._warn(unreached(role.name, names, number))
+                self._notice(unreached(role.name, names, number))
             norm = torch.linalg.vector_norm(role.flat.gradient)
             self.midway = True
             self.health.take(role, norm, self.plan.clip_norm, self.plan.clip_value, number)

@@ -21,8 +21,8 @@ class Watcher:
     def measured(self, row: Row) -> None:
         """A row of training loss, or of an evaluation, is there."""
 
-    def warned(self, line: str) -> None:
-        """Something that the user should know of has happened, said in one line; training goes on."""
+    def noticed(self, line: str) -> None:
+        """The engine has something to say: a choice it made, or something odd."""
 
     def saved(self, path: Path) -> None:
         """A checkpoint is on the disk."""
