@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import pytest
@@ -22,7 +23,9 @@ import torch
 from PIL import Image
 from rank_processes import rank_processes  # noqa: F401 - a fixture
 
+from penstock.core.batch import Batch
 from penstock.core.tensors import load_tensors
+from penstock.data.sources import Shuffled
 
 SETS = Path(__file__).resolve().parents[2] / "shared" / "data"
 
@@ -65,6 +68,26 @@ def handlers() -> Iterator[None]:
     yield
     for number, handler in before.items():
         signal.signal(number, handler)
+
+
+@pytest.fixture
+def most_batches() -> int:
+    """So many batches may a source give in a test; one that needs more says so."""
+    return 300
+
+
+@pytest.fixture(autouse=True)
+def _no_training_without_end(most_batches: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A loop that has forgotten how to end fails its test instead of going on for ever."""
+    following = Shuffled.__next__
+    given: WeakKeyDictionary[Shuffled, int] = WeakKeyDictionary()
+
+    def guarded(self: Shuffled) -> Batch:
+        given[self] = given.get(self, 0) + 1
+        assert given[self] <= most_batches, f"training goes on after {most_batches} batches"
+        return following(self)
+
+    monkeypatch.setattr(Shuffled, "__next__", guarded)
 
 
 @pytest.fixture
@@ -238,7 +261,7 @@ def signalled(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
 
 
 NURSERY = """
-import json, os, sys
+import json, os, resource, sys
 from importlib import import_module
 from penstock.cli.main import main
 for room in ("run.execute", "recipes.supervised", "kinds.image", "kinds.table", "recipes.architectures"):
@@ -263,6 +286,7 @@ for line in sys.stdin:
     asked = json.loads(line)
     pid = os.fork()
     if pid == 0:
+        resource.setrlimit(resource.RLIMIT_CPU, (30, 30))  # seconds: a training without end is killed
         os.chdir(asked["folder"])
         nothing = os.open(os.devnull, os.O_RDWR)
         errors = os.open("stderr.txt", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)

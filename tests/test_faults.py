@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import struct
@@ -58,6 +59,10 @@ def cells(path: Path, line: int) -> list[str]:
 
 def contents(folder: Path) -> dict[str, bytes]:
     return {str(file.relative_to(folder)): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
+
+
+def metrics(run: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (run / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
 
 
 class TestTables:
@@ -471,6 +476,143 @@ class TestNumbers:
         after = nn.utils.parameters_to_vector(model.parameters())
         assert torch.isfinite(after).all()
         assert torch.equal(after, seen[-1])
+
+    @every_task
+    def test_float16_is_resumed_bit_for_bit(
+        self,
+        task: str,
+        penstock: Command,
+        here: Path,
+        words_for: Words,
+        same_runs: Command,
+        signalled: Callable[..., None],
+        no_report: None,
+    ) -> None:
+        words = [*words_for(task, "default", here), "--precision", "fp16", "--log-every", "2", "--steps", "3"]
+        assert penstock("", *words, "--name", "whole").code == 0
+        signalled(Stepper, "step", 1)
+        penstock("", *words, "--name", "part").refused(143, "step 1", alone=False)
+        assert penstock("resume part").code == 0
+        same_runs(here / "runs" / task / "whole", here / "runs" / task / "part")
+        rows = metrics(here / "runs" / task / "part")
+        assert all({"scale", "skipped"} <= row.keys() for row in rows if row["split"] == "train")
+
+    @pytest.mark.parametrize("loss_too", [True, False], ids=["loss", "gradient"])
+    def test_twenty_overflows_of_float16_in_a_row(self, loss_too: bool, here: Path) -> None:
+        x, y = np.random.default_rng(0).normal(size=(60, 4)).astype(np.float32), np.arange(60) % 3
+        model = OneBadGradient(loss_too)
+        settings: dict[str, Any] = {"quiet": True, "steps": 40, "batch_size": 8, "precision": "fp16", "threads": 1}
+        with pytest.raises(api.PenstockError, match=r"step 22: .* for the 20th update in a row; .*bf16") as caught:
+            api.train("classify", data=(x, y), model=model, name="r", **settings)
+        assert caught.value.code == 5
+        assert all(torch.isfinite(p).all() for p in model.parameters())
+        rows = metrics(here / "runs" / "classify" / "r")
+        assert [row["skipped"] for row in rows if row["split"] == "train"] == [18]
+
+
+REAL_SHORTAGE = """
+import resource, sys
+import penstock.run.execute
+from penstock.cli.main import run
+penstock.run.execute.build_report = lambda folder: folder
+assert run([*sys.argv[1:], "--name", "warm", "--batch-size", "8"]) == 0
+used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+limit = used + 96 * 2**20
+resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+print(run([*sys.argv[1:], "--name", "stopped"]), run([*sys.argv[1:], "--name", "on", "--on-out-of-memory", "halve"]))
+"""
+
+
+@pytest.fixture
+def room_for(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
+    """Arranges that a training step takes at most so many examples at a time."""
+
+    def arrange(most: int) -> None:
+        attend = Stepper.__init__
+
+        def made(self: Stepper, objective: Any, *others: Any) -> None:
+            attend(self, objective, *others)
+            step = objective.step
+
+            def hungry(batch: Any) -> Any:
+                if batch.size > most:
+                    raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+                return step(batch)
+
+            objective.step = hungry
+
+        monkeypatch.setattr(Stepper, "__init__", made)
+
+    return arrange
+
+
+@pytest.mark.usefixtures("no_report")
+class TestMemory:
+    """Line 19."""
+
+    @every_labelled_task
+    def test_it_is_saved_and_a_smaller_batch_named(
+        self, task: str, penstock: Command, here: Path, words_for: Words, room_for: Callable[[int], None]
+    ) -> None:
+        room_for(3)
+        outcome = penstock("", *words_for(task, "table", here), "--name", "run")
+        outcome.refused(6, "step 1", "batch of 8 examples in 2 parts", "--batch-size 4", "halve", alone=False)
+        assert Checkpoints(here / "runs" / task / "run" / "checkpoints").names() == ["step-000000000"]
+
+    @every_labelled_task
+    def test_on_request_it_goes_on_in_parts_with_the_same_gradient(
+        self,
+        task: str,
+        penstock: Command,
+        here: Path,
+        words_for: Words,
+        room_for: Callable[[int], None],
+        same_runs: Command,
+        signalled: Callable[..., None],
+    ) -> None:
+        words = [*words_for(task, "table", here), "--net.dropout", "0", "--on-out-of-memory", "halve"]
+        assert penstock("", *words, "--name", "whole").code == 0
+        room_for(3)
+        outcome = penstock("", *words, "--name", "halved")
+        assert outcome.code == 0, outcome.err
+        assert outcome.err.count("a batch is computed in 4 parts") == outcome.err.count("out of memory") == 1
+        runs = here / "runs" / task
+        parts = [json.loads((runs / name / "summary.json").read_text())["parts"] for name in ("whole", "halved")]
+        assert parts == [2, 4]
+        for a, b in zip(metrics(runs / "whole"), metrics(runs / "halved"), strict=True):
+            assert a.pop("split") == b.pop("split")
+            assert b == pytest.approx(a, rel=1e-4)
+        signalled(Stepper, "step", 4)
+        assert penstock("", *words, "--name", "part").code == 143
+        outcome = penstock("resume part")
+        assert outcome.code == 0
+        assert "out of memory" not in outcome.err  # it is remembered
+        same_runs(runs / "halved", runs / "part")
+
+    @every_labelled_task
+    def test_where_parts_would_change_the_result(
+        self, task: str, penstock: Command, here: Path, words_for: Words, room_for: Callable[[int], None]
+    ) -> None:
+        room_for(4)
+        words = [*words_for(task, "pictures", here), "--on-out-of-memory", "halve"]
+        penstock("", *words).refused(6, "step 1", "batch normalisation", "--batch-size 4", alone=False)
+
+    @pytest.mark.skipif(sys.platform != "linux", reason="memory can be limited on Linux alone")
+    def test_for_real(self, here: Path) -> None:
+        x = np.random.default_rng(0).normal(size=(1200, 8)).astype(np.float32)
+        np.savez(here / "d.npz", x=x, y=(x[:, 0] > 0).astype(np.int64))
+        words = "train classify --data d.npz --model mlp --net.hidden 8192 --batch-size 768 --steps 3 --threads 1"
+
+        line = [sys.executable, "-c", REAL_SHORTAGE, *words.split()]
+        done = subprocess.run(line, capture_output=True, text=True, check=True)
+        assert done.stdout.split() == ["6", "0"], done.stderr
+        stopped = (
+            r"penstock: step \d: out of memory on a batch of 768 examples; train with --batch-size 384, or with --"
+        )
+        assert re.search(stopped, done.stderr)
+        assert len(Checkpoints(here / "runs/classify/stopped/checkpoints").names()) == 1
+        assert "out of memory on a batch of 768 examples; from here on a batch is computed in 2 parts" in done.stderr
+        assert json.loads((here / "runs/classify/on/summary.json").read_text())["parts"] in (2, 4)
 
 
 PLACES = {

@@ -26,7 +26,7 @@ class Recorder(Watcher):
     def measured(self, row: Row) -> None:
         self.rows.append(row)
 
-    def warned(self, line: str) -> None:
+    def noticed(self, line: str) -> None:
         self.lines.append(line)
 
     def saved(self, path: Path) -> None:

@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from penstock.core.batch import Batch
-from penstock.core.errors import Interrupted, OutOfMemory
+from penstock.core.errors import Interrupted
+from penstock.core.memory import OutOfMemory
 from penstock.core.objective import Evaluation, Objective, Update
 from penstock.data.examples import InMemory
 from penstock.data.sources import InOrder, Shuffled

@@ -12,7 +12,7 @@ from torch import nn
 from torch.nn import functional
 
 from penstock.core.batch import Batch
-from penstock.core.errors import OutOfMemory
+from penstock.core.memory import OutOfMemory
 from penstock.core.objective import Evaluation, Objective, Update
 from penstock.data.examples import InMemory
 from penstock.data.sources import InOrder, Shuffled

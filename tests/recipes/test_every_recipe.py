@@ -21,6 +21,7 @@ from penstock.core.errors import RecipeError
 from penstock.core.settings import Settings
 from penstock.engine.plan import Plan
 from penstock.engine.stepper import Stepper
+from penstock.engine.watcher import Row, Watcher
 from penstock.recipes.job import Job, Supplied
 from penstock.recipes.recipe import TASKS, merged, nested, read_recipe_file, recipe_from, recipe_type
 from penstock.recipes.supervised import Supervised
@@ -52,6 +53,38 @@ def test_two_steps_move_every_parameter(task: str, data: str, tmp_path: Path, wo
     still = [name for name, p in trainable.items() if torch.equal(before[name], p)]
     assert not still
     assert all(torch.isfinite(p).all() for p in trainable.values())
+
+
+RATES: dict[str, Callable[[float], float]] = {
+    "cosine": lambda at: at / 0.1 if at < 0.1 else (1 + math.cos(math.pi * (at - 0.1) / 0.9)) / 2,
+    "linear": lambda at: at / 0.1 if at < 0.1 else 1 - (at - 0.1) / 0.9,
+    "piecewise": lambda at: 1.0 if at < 0.5 else 0.1 if at < 0.75 else 0.01,
+    "constant": lambda at: 1.0,
+}
+"""The factor on the rate at a share of the training, as the guide describes it."""
+
+
+@every_task
+@pytest.mark.parametrize("schedule", [None, *RATES])
+def test_the_rate_follows_the_schedule(task: str, schedule: str | None, tmp_path: Path, words_for: Words) -> None:
+    chosen = {} if schedule is None else {"optim.schedule": schedule}
+    job = built(
+        words_for(task, "default", tmp_path), steps=12, log_every=1, epochs=None, **{"optim.lr": 0.004}, **chosen
+    )
+    engine, rows = make_engine(job), Rows()
+    engine.validation, engine.watchers = None, [rows]
+    engine.run()
+    assert rows.found == pytest.approx([0.004 * RATES[schedule or "cosine"]((k + 0.5) / 12) for k in range(12)])
+
+
+class Rows(Watcher):
+    """Keeps the rates."""
+
+    def __init__(self) -> None:
+        self.found: list[float] = []
+
+    def measured(self, row: Row) -> None:
+        self.found.append(row["rate"])
 
 
 @every_case

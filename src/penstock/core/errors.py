@@ -56,10 +56,6 @@ class ResourceError(PenstockError):
     code = 6
 
 
-class OutOfMemory(ResourceError):
-    """A step or an evaluation that did not fit into memory."""
-
-
 class WorkerError(PenstockError):
     """A worker process, or a part of the environment, that failed."""
 

@@ -1,11 +1,17 @@
-"""The ways in which torch, NumPy and Python say that memory has run out."""
+"""The ways in which torch, NumPy and Python say that memory has run out, and ours."""
 
 from __future__ import annotations
+
+from penstock.core.errors import ResourceError
 
 SIGNS = ("out of memory", "not enough memory", "can't allocate memory", "cannot allocate memory", "bad_alloc")
 """What stands in the text of a RuntimeError where an allocator of a processor or a device gave up."""
 NAMES = ("ALLOC_FAILED", "OutOfMemory")
 """Status codes of CUDA's libraries, which torch passes on as texts."""
+
+
+class OutOfMemory(ResourceError):
+    """A step or an evaluation that did not fit into memory."""
 
 
 def ran_out(error: BaseException) -> bool:

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from penstock.core.batch import Batch
-from penstock.core.errors import CheckpointError, DataError, Interrupted, OutOfMemory, WorkerError
-from penstock.core.memory import ran_out
+from penstock.core.errors import CheckpointError, DataError, Interrupted, WorkerError
+from penstock.core.memory import OutOfMemory, ran_out
 from penstock.core.objective import Evaluation, Objective, Source
 from penstock.core.random import forked
 from penstock.core.ranks import ALONE, Ranks
@@ -65,7 +65,7 @@ class Engine:
         self.checkpoints, self.watchers = checkpoints, watchers
         self.clock = Clock(plan, source.epoch_steps, told=ranks.size > 1)
         self._agreement = Agreement(ranks, self.clock)
-        self.stepper = Stepper(objective, plan, optimizers, self.device, self._agreement, self._warn)
+        self.stepper = Stepper(objective, plan, optimizers, self.device, self._agreement, self._notice)
         self._start_alike()
         self.average = Average(list(self.stepper.roles.values()), plan.ema) if plan.ema else None
         self.best = Best(plan.monitor)
@@ -146,7 +146,7 @@ class Engine:
                 if not ran_out(error):
                     raise
                 cause = error.with_traceback(None)  # whose frames hold what filled the memory
-            self._warn(self.stepper.memory.split_evaluation(self.clock.step, self._evaluating, cause))
+            self._notice(self.stepper.memory.split_evaluation(self.clock.step, self._evaluating, cause))
 
     def _evaluate(self, batches: Iterable[Batch]) -> Evaluation:
         self._evaluating = 0
@@ -225,7 +225,7 @@ class Engine:
 
     def _give_up_compiling(self, reason: str) -> None:
         self._adopt(self.plan.model_copy(update={"compile": "off"}))
-        self._warn(f"not compiled: {reason}")
+        self._notice(f"not compiled: {reason}")
 
     def _room(self) -> int:
         """How many steps may be made before the loop has something else to do."""
@@ -290,8 +290,8 @@ class Engine:
         self.rows += 1
         self._tell(lambda watcher: watcher.measured(row))
 
-    def _warn(self, line: str) -> None:
-        self._tell(lambda watcher: watcher.warned(line))
+    def _notice(self, line: str) -> None:
+        self._tell(lambda watcher: watcher.noticed(line))
 
     def _tell(self, event: Callable[[Watcher], None]) -> None:
         for watcher in self.watchers if self.ranks.first else ():

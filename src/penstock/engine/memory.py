@@ -6,8 +6,7 @@ from typing import Any
 
 from torch import nn
 
-from penstock.core.errors import OutOfMemory
-from penstock.core.memory import ran_out
+from penstock.core.memory import OutOfMemory, ran_out
 from penstock.core.random import random_state, restore_random_state
 from penstock.engine.plan import Plan
 

@@ -29,7 +29,7 @@ from penstock.optim.optimizer import Optimizer
 class Stepper:
     """Advances an objective's `step` over a batch, or over its parts in lockstep, and takes each update asked for.
 
-    With `agreement`, gradients are averaged over its ranks. `warn` is called with lines that a user should read.
+    With `agreement`, gradients are averaged over its ranks. `notice` is called with lines that a user should read.
     Raises RecipeError where optimizers and roles do not match, roles overlap, or accumulation would change the result.
     """
 
@@ -40,7 +40,7 @@ class Stepper:
         optimizers: Mapping[str, Optimizer],
         device: torch.device,
         agreement: Agreement | None = None,
-        warn: Callable[[str], None] = lambda line: None,
+        notice: Callable[[str], None] = lambda line: None,
     ) -> None:
         self.objective, self.plan = objective, plan
         divided = agreement is not None and agreement.ranks.size > 1
@@ -55,7 +55,7 @@ class Stepper:
         if divided:
             assert agreement is not None
             self._exchange = Together(self.roles, objective, agreement, norms)
-        self._device, self._warn = device, warn
+        self._device, self._notice = device, notice
         self._only = self._only_role()
         self.coupling = _coupling(objective, bool(norms))
         """Why a batch is more than its examples, where it is: parts of it then do not add up to the whole."""
@@ -79,7 +79,7 @@ class Stepper:
         try:
             while (cause := self._attempt(batch, number, progress)) is not None:
                 self._clear_away()
-                self._warn(self.memory.split_step(number, batch.size, midway=self.midway, cause=cause))
+                self._notice(self.memory.split_step(number, batch.size, midway=self.midway, cause=cause))
                 assert before is not None  # without halving, memory.split_step has raised
                 before.restore()
         except Exception as error:
@@ -88,7 +88,7 @@ class Stepper:
 
     def _attempt(self, batch: Batch, number: int, progress: float) -> BaseException | None:
         """Make the step; returns why not, where memory ran out."""
-        kept = [buffer.clone() for buffer in self._buffers]
+        kept = [buffer.clone() for buffer in self._buffers] if self._buffers else []
         try:
             self._step(self._parts(batch), number, progress)
         except (MemoryError, RuntimeError) as error:
@@ -124,7 +124,7 @@ class Stepper:
             for turn in turns[1:]:
                 weight += self._backward(role, self._same(self._next(turn), updates), number, weighs)
             if self._unseen and updates and (reach := self._unseen.pop(role.name, None)) and (names := reach.leave()):
-                self._warn(unreached(role.name, names, number))
+                self._notice(unreached(role.name, names, number))
             if weighs:
                 self._exchange.average(self.health, role, weight, number)
             norm = torch.linalg.vector_norm(role.flat.gradient)

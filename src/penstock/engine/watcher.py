@@ -24,8 +24,8 @@ class Watcher:
     def settled(self, engine: Engine) -> None:
         """What the plan left open has been chosen: `engine.plan` says what."""
 
-    def warned(self, line: str) -> None:
-        """Something that the user should know of has happened, said in one line; training goes on."""
+    def noticed(self, line: str) -> None:
+        """The engine has something to say that the user should know of, in one line; training goes on."""
 
     def saved(self, path: Path) -> None:
         """A checkpoint is on the disk."""

@@ -95,8 +95,8 @@ class ProgressBar(Watcher):
             numbers = "  ".join(f"{name} {value:.4g}" for name, value in self._latest.items())
             self._console.print(f"epoch {row['epoch']:.2f}  step {row['step']}  {numbers}", highlight=False)
 
-    def warned(self, line: str) -> None:
-        """Print the line, above the bar."""
+    def noticed(self, line: str) -> None:
+        """Say it, above the bar."""
         self._console.print(Text(harmless(line), style="yellow"))
 
     def finished(self, engine: Engine) -> None:
