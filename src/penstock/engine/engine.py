@@ -13,7 +13,7 @@ from penstock.core.batch import Batch
 from penstock.core.errors import CheckpointError, DataError, Interrupted, WorkerError
 from penstock.core.objective import Evaluation, Objective, Source
 from penstock.core.random import forked, random_state, restore_random_state
-from penstock.core.tensors import copy_checked
+from penstock.core.tensors import check_all_fit, copy_all_checked
 from penstock.engine.average import Average
 from penstock.engine.best import Best
 from penstock.engine.checkpoint import Checkpoints
@@ -124,6 +124,7 @@ class Engine:
         self._saved_seconds = self.clock.seconds
         if self.checkpoints is None or self._saved_at == self.clock.step:
             return
+        self._tell(lambda watcher: watcher.saving())
         path = self.checkpoints.save(self.clock.step, *self.state())
         self._saved_at = self.clock.step
         self._tell(lambda watcher: watcher.saved(path))
@@ -155,17 +156,13 @@ class Engine:
             group, _, name = key.partition("/")
             groups.setdefault(group, {})[name] = tensor
         try:
-            own, saved = self.objective.state_dict(), groups.get("objective", {})
-            for name, tensor in own.items():
-                copy_checked(tensor, saved, name, "checkpoint")
-            if foreign := sorted(saved.keys() - own.keys()):
-                raise CheckpointError(
-                    "checkpoint", f"{foreign[0]!r} is not in the model", "resume with the recipe that wrote it"
-                )
+            own, best = self.objective.state_dict(), groups.get("best", {})
+            copy_all_checked(own, groups.get("objective", {}), "checkpoint")
+            check_all_fit(own if best else {}, best, "best weights")
             self.stepper.load_state(groups, state["stepper"])
             if self.average:
                 self.average.load_tensors(groups.get("average", {}))
-            self.best.load_state(groups.get("best", {}), state["best"])
+            self.best.load_state(best, state["best"])
             self.source.load_state_dict(state["source"])
             self._logged_at, self._evaluated_at = state["logged_at"], state["evaluated_at"]
             self.objective.progress, self.rows = state["progress"], state["rows"]
@@ -176,6 +173,9 @@ class Engine:
             raise CheckpointError(
                 "checkpoint", f"{error} is missing", "resume with the recipe that wrote it"
             ) from error
+        except (TypeError, ValueError, AttributeError, IndexError, RuntimeError) as error:
+            problem = f"its values do not fit ({type(error).__name__}: {error})"
+            raise CheckpointError("checkpoint", problem, "resume with the recipe that wrote it") from error
 
     def _log(self) -> None:
         """Mean loss since the last row, once a step. Raises NumericError where a step was bad."""

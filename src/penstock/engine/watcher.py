@@ -21,6 +21,9 @@ class Watcher:
     def measured(self, row: Row) -> None:
         """A row of training loss, or of an evaluation, is there."""
 
+    def saving(self) -> None:
+        """A checkpoint is about to be written: what it counts on must be on the disk."""
+
     def saved(self, path: Path) -> None:
         """A checkpoint is on the disk."""
 
