@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import platform
@@ -14,10 +15,12 @@ from typing import Any
 from rich.console import Console
 
 import penstock
-from penstock.core.errors import DataError, Interrupted, RecipeError
-from penstock.core.files import folder_in_one_piece, read_json, write_json, write_text
+from penstock.core.errors import DataError, Interrupted, RecipeError, ResourceError
+from penstock.core.files import folder_in_one_piece, read_json, sync_folder, write_json, write_text
+from penstock.core.lock import locked
 from penstock.core.machine import cores
 from penstock.core.random import derive, seed_all
+from penstock.core.temporary import remove, remove_leftovers
 from penstock.engine.checkpoint import Checkpoints
 from penstock.engine.engine import Engine
 from penstock.engine.plan import Plan
@@ -46,21 +49,32 @@ def train(recipe: Recipe, supplied: Supplied = NOTHING, console: Console | None 
     show_facts(console, job.facts)
     engine = make_engine(job)
     with stopping(engine.stop) as asked:
-        folder = _begin(job, threads)
-        return _execute(job, engine, folder, console, asked)
+        model = job.trained.model or type(job.trained.objective.model).__name__
+        folder = new_folder(Path(recipe.runs), recipe.task, recipe.name, f"{job.facts['name']}-{model}")
+        try:
+            with locked(folder):
+                _begin(job, folder, threads)
+                return _execute(job, engine, folder, console, asked)
+        except ResourceError:
+            with contextlib.suppress(OSError):
+                folder.rmdir()  # where nothing could be written into it
+            raise
 
 
-def _begin(job: Job, threads: int) -> Path:
-    """The run's new folder, with what is known before training."""
-    recipe = job.recipe
-    model = job.trained.model or type(job.trained.objective.model).__name__
-    folder = new_folder(Path(recipe.runs), recipe.task, recipe.name, f"{job.facts['name']}-{model}")
-    resolved = job.recipe.model_copy(update={"name": folder.name, "threads": threads})
-    write_json(folder / RECIPE, resolved.dump())
-    write_json(folder / DATA, job.facts)
-    if job.material.skipped:
-        write_text(folder / SKIPPED, _csv(["file", "reason"], job.material.skipped))
-    return folder
+def _begin(job: Job, folder: Path, threads: int) -> None:
+    """Write what is known before training, the recipe last: it makes the folder a run."""
+    try:
+        remove_leftovers(folder)
+        write_json(folder / DATA, job.facts)
+        if job.material.skipped:
+            write_text(folder / SKIPPED, _csv(["file", "reason"], job.material.skipped))
+        write_json(folder / RECIPE, job.recipe.model_copy(update={"name": folder.name, "threads": threads}).dump())
+        sync_folder(folder)
+        sync_folder(folder.parent)
+    except ResourceError:
+        for name in (RECIPE, DATA, SKIPPED):
+            remove(folder / name)
+        raise
 
 
 def resume(
@@ -68,9 +82,17 @@ def resume(
 ) -> Path:
     """Go on from the newest checkpoint that verifies, or from the one named, as if there had been no interruption.
 
-    Raises CheckpointError where there is none, DataError where the data have changed since.
+    Raises CheckpointError where there is none, DataError where the data have changed since, RecipeError where another
+    process is at work on the run.
     """
     console = console or make_console(stderr=True)
+    with locked(folder):
+        for place in (folder, folder / CHECKPOINTS):
+            remove_leftovers(place)
+        return _resume(folder, supplied, console, checkpoint)
+
+
+def _resume(folder: Path, supplied: Supplied, console: Console, checkpoint: str | None) -> Path:
     recipe = recipe_from(read_json(folder / RECIPE), str(folder / RECIPE))
     set_threads(None)
     before = read_json(folder / DATA)
@@ -86,7 +108,7 @@ def resume(
         )
     engine = make_engine(job)
     with stopping(engine.stop) as asked:
-        _load(engine, Checkpoints(folder / CHECKPOINTS), checkpoint, console)
+        _load(engine, folder, checkpoint, console)
         return _execute(job, engine, folder, console, asked)
 
 
@@ -108,19 +130,23 @@ def _execute(job: Job, engine: Engine, folder: Path, console: Console, asked: Se
 
     try:
         outcome = engine.run()
+        with stopping(leave):
+            if asked:  # while the last checkpoint was written
+                leave(asked[0])
+            return _finish(job, engine, folder, console, outcome)
     except Interrupted as error:
         remedy = f"go on with: penstock resume {folder}"
         raise Interrupted(error.code - 128, error.where, error.problem, remedy) from None
-    with stopping(leave):
-        if asked:  # while the last checkpoint was written
-            leave(asked[0])
-        return _finish(job, engine, folder, console, outcome)
+    except ResourceError as error:
+        if not isinstance(error.__cause__, OSError):  # memory, not the disk
+            raise
+        raise ResourceError(error.where, error.problem, f"make room, then: penstock resume {folder}") from error
 
 
 def _finish(job: Job, engine: Engine, folder: Path, console: Console, outcome: str) -> Path:
     recipe = job.recipe
     findings = job.judge(engine.evaluate(job.held_out["test"]), "test")
-    with folder_in_one_piece(folder / MODEL) as beside:
+    with folder_in_one_piece(folder / MODEL, job.trained.size) as beside:
         job.trained.save(beside)
         write_text(beside / "README.md", model_card(job, findings))
     summary = _summary(job, engine, folder, outcome)
@@ -131,14 +157,15 @@ def _finish(job: Job, engine: Engine, folder: Path, console: Console, outcome: s
     return folder
 
 
-def _load(engine: Engine, checkpoints: Checkpoints, checkpoint: str | None, console: Console) -> None:
+def _load(engine: Engine, folder: Path, checkpoint: str | None, console: Console) -> None:
+    checkpoints, metrics = Checkpoints(folder / CHECKPOINTS), MetricsFile(folder / METRICS)
     if checkpoint is None and not checkpoints.names():
         console.print("nothing had been saved yet: starting from the beginning", highlight=False)
         return
     if checkpoint is not None:
         name, (tensors, state) = checkpoint, checkpoints.load(checkpoint)
     else:
-        name, tensors, state, skipped = checkpoints.newest()
+        name, tensors, state, skipped = checkpoints.newest(lambda found: metrics.check(found.get("rows")))
         for line in skipped:
             console.print(f"skipped a damaged checkpoint: {line}", style="yellow", markup=False)
     engine.load_state(tensors, state)
