@@ -7,11 +7,15 @@ import csv
 import json
 import os
 import random
+import resource
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -37,6 +41,7 @@ class Outcome:
     code: int
     out: str
     err: str
+    peak: int = 0  # bytes of memory, of a process of its own
 
     def refused(self, code: int, *texts: str, alone: bool = True) -> str:
         """Checks for one line `penstock: where: problem; what to do` that has these texts; gives it back.
@@ -95,6 +100,70 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty folder to work in."""
     monkeypatch.chdir(tmp_path)
     return tmp_path
+
+
+@pytest.fixture
+def fast_folder(tmp_path: Path) -> Iterator[Path]:
+    """An empty folder in memory where there is such a place: a kill does not care for what a flush costs."""
+    shared = Path("/dev/shm")
+    if not os.access(shared, os.W_OK):
+        yield tmp_path
+        return
+    folder = Path(tempfile.mkdtemp(dir=shared))
+    yield folder
+    shutil.rmtree(folder)
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of its own with 256 KiB."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    _mount("-t", "tmpfs", "-o", "size=256k", "tmpfs", str(place))
+    yield place
+    subprocess.run(["umount", "--lazy", str(place)], check=True)
+
+
+@pytest.fixture
+def read_only() -> Callable[[Path], AbstractContextManager[None]]:
+    """Inside, nothing in a folder can be written, by root neither."""
+
+    @contextlib.contextmanager
+    def inside(folder: Path) -> Iterator[None]:
+        _mount("--bind", str(folder), str(folder))
+        try:
+            _mount("-o", "remount,ro,bind", str(folder))
+            yield
+        finally:
+            subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+    return inside
+
+
+def _mount(*words: str) -> None:
+    """Skips the test where this process may not mount."""
+    try:
+        done = subprocess.run(["mount", *words], capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        pytest.skip("no mount command")
+    if done.returncode:
+        pytest.skip(f"may not mount: {done.stderr.strip()}")
+
+
+@pytest.fixture
+def largest_file() -> Callable[[int], AbstractContextManager[None]]:
+    """Inside, a file that grows beyond so many bytes is refused by the system at that byte (EFBIG)."""
+
+    @contextlib.contextmanager
+    def inside(size: int) -> Iterator[None]:
+        before = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+        try:
+            yield
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+    return inside
 
 
 @pytest.fixture
@@ -237,7 +306,7 @@ def assert_same(one: Path, other: Path) -> None:
 @pytest.fixture
 def no_report(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leaves out the report, which takes most of the time of a small run."""
-    monkeypatch.setattr("penstock.run.execute.build_report", lambda folder: folder)
+    monkeypatch.setattr("penstock.run.finish.build_report", lambda folder: folder)
 
 
 @pytest.fixture
@@ -260,49 +329,7 @@ def signalled(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     return arrange
 
 
-NURSERY = """
-import json, os, resource, sys
-from importlib import import_module
-from penstock.cli.main import main
-for room in ("run.execute", "recipes.supervised", "kinds.image", "kinds.table", "recipes.architectures"):
-    import_module("penstock." + room)
-import sklearn.datasets
-import penstock.run.execute
-penstock.run.execute.build_report = lambda folder: folder
-
-def arrange(owner, method, call, number):
-    module, _, name = owner.partition(":")
-    target = getattr(import_module(module), name) if name else import_module(module)
-    original, calls = getattr(target, method), []
-    def wrapped(*args, **kwargs):
-        calls.append(0)
-        if len(calls) == call:
-            os.kill(os.getpid(), number)
-        return original(*args, **kwargs)
-    setattr(target, method, wrapped)
-
-print("ready", flush=True)
-for line in sys.stdin:
-    asked = json.loads(line)
-    pid = os.fork()
-    if pid == 0:
-        resource.setrlimit(resource.RLIMIT_CPU, (30, 30))  # seconds: a training without end is killed
-        os.chdir(asked["folder"])
-        nothing = os.open(os.devnull, os.O_RDWR)
-        errors = os.open("stderr.txt", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
-        for handle, number in ((nothing, 0), (nothing, 1), (errors, 2)):
-            os.dup2(handle, number)
-        for moment in asked["moments"]:
-            arrange(*moment)
-        sys.argv = ["penstock", *asked["words"]]
-        try:
-            main()
-        except SystemExit as left:  # leave at once: to take this interpreter apart costs more than the run
-            sys.stderr.flush()
-            os._exit(left.code or 0)
-    print(pid, flush=True)
-    print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), flush=True)
-"""
+NURSERY = Path(__file__).with_name("nursery.py")
 
 
 class Processes:
@@ -317,14 +344,16 @@ class Processes:
     def run(
         self,
         folder: Path,
-        words: Sequence[str],
+        words: Sequence[str] = (),
         moments: Sequence[tuple[str, str, int, int]] = (),
         after: tuple[float, int] | None = None,
+        **further: Any,
     ) -> Outcome:
         """`moments`: at the n-th call of a method, written ("module:Class", "method", n, signal), the process signals
-        itself. `after`: so many seconds after its start it is sent a signal."""
+        itself. `after`: so many seconds after its start it is sent a signal. See nursery.py for what else there is."""
         assert self._nursery.stdin is not None
-        request = {"folder": str(folder), "words": list(words), "moments": [list(moment) for moment in moments]}
+        request = {"call": None, "deadly": None} | further
+        request |= {"folder": str(folder), "words": list(words), "moments": [list(moment) for moment in moments]}
         self._nursery.stdin.write(json.dumps(request) + "\n")
         self._nursery.stdin.flush()
         pid = int(self._line())
@@ -332,8 +361,9 @@ class Processes:
             time.sleep(after[0])
             with contextlib.suppress(ProcessLookupError):  # it was done before
                 os.kill(pid, after[1])
-        code = int(self._line())
-        return Outcome(code, "", (folder / "stderr.txt").read_text(encoding="utf-8"))
+        code, peak = map(int, self._line().split())
+        errors = folder / "stderr.txt"  # not there yet where the process was killed at once
+        return Outcome(code, "", errors.read_text(encoding="utf-8") if errors.exists() else "", peak)
 
     def _line(self) -> str:
         assert self._nursery.stdout is not None
@@ -344,7 +374,7 @@ class Processes:
 def processes() -> Iterator[Processes]:
     """See `Processes`."""
     with subprocess.Popen(
-        [sys.executable, "-c", NURSERY], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [sys.executable, str(NURSERY)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as nursery:
         found = Processes(nursery)
         assert found._line().strip() == "ready"

@@ -120,9 +120,9 @@ def main() -> None:
 
     for room in ("run.execute", "recipes.supervised", "kinds.image", "kinds.table", "recipes.architectures"):
         import_module("penstock." + room)
-    import penstock.run.execute
+    import penstock.run.finish
 
-    penstock.run.execute.build_report = lambda folder: folder
+    penstock.run.finish.build_report = lambda folder: folder
     print("ready", flush=True)
     for line in sys.stdin:
         asked = json.loads(line)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
+import random
 import re
 import shutil
 import signal
@@ -11,6 +13,7 @@ import struct
 import subprocess
 import sys
 import time
+import zipfile
 import zlib
 from collections.abc import Callable
 from itertools import pairwise
@@ -25,6 +28,9 @@ from torch import nn
 
 import penstock as api
 from penstock.core.errors import RecipeError
+from penstock.core.lock import locked
+from penstock.core.manifest import MANIFEST, write_manifest
+from penstock.core.tensors import load_tensors, save_tensors
 from penstock.engine.checkpoint import Checkpoints
 from penstock.engine.stepper import Stepper
 from penstock.recipes.recipe import TASKS, recipe_type
@@ -512,9 +518,9 @@ class TestNumbers:
 
 REAL_SHORTAGE = """
 import resource, sys
-import penstock.run.execute
+import penstock.run.finish
 from penstock.cli.main import run
-penstock.run.execute.build_report = lambda folder: folder
+penstock.run.finish.build_report = lambda folder: folder
 assert run([*sys.argv[1:], "--name", "warm", "--batch-size", "8"]) == 0
 used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
 limit = used + 96 * 2**20
@@ -625,7 +631,7 @@ PLACES = {
     "new folder": ("penstock.run.execute", "new_folder", 1),
     "test": ("penstock.engine.engine:Engine", "evaluate", 3),
     "model": ("penstock.recipes.trained:Trained", "save", 1),
-    "report": ("penstock.run.execute", "build_report", 1),
+    "report": ("penstock.run.finish", "build_report", 1),
 }
 STOPS = [(signal.SIGINT, 130), (signal.SIGTERM, 143)]
 
@@ -913,3 +919,363 @@ class TestRanks:
 def ranks_of(torchrun: int) -> list[int]:
     """The processes that `torchrun` has started."""
     return sorted(int(pid) for pid in Path(f"/proc/{torchrun}/task/{torchrun}/children").read_text().split())
+
+
+STEP = ("penstock.engine.stepper:Stepper", "step")
+
+
+def flip_bit(path: Path, bit: int) -> None:
+    damaged = bytearray(path.read_bytes())
+    damaged[bit // 8] ^= 1 << bit % 8
+    path.write_bytes(damaged)
+
+
+def change_manifest(folder: Path, **changes: Any) -> None:
+    manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    (folder / MANIFEST).write_text(json.dumps(manifest | changes, indent=1) + "\n", encoding="utf-8")
+
+
+class TestFiles:
+    """Lines 23 to 28. A case is a whole run, and a like one that was killed in its sixth step; tests work on copies."""
+
+    SETTINGS = (
+        "--steps 10 --batch-size 8 --net.hidden 8 --net.dropout 0.3 --threads 1 --log-every 3 --evaluate-every 0.8"
+        " --checkpoint-every 0 --name run"
+    )
+
+    @pytest.fixture(scope="class", params=TASKS)
+    @classmethod
+    def case(
+        cls, request: Any, processes: Any, tmp_path_factory: pytest.TempPathFactory, table: Writer
+    ) -> tuple[str, list[str], Path]:
+        task, place = request.param, tmp_path_factory.mktemp("case")
+        words = ["train", task, *cls.SETTINGS.split()]
+        if task in LABELLED:
+            words += ["--data", str(table(place / "t.csv")), "--target", COLUMN[task]]
+        for name, moments, code in (("whole", [], 0), ("killed", [(*STEP, 6, signal.SIGKILL)], -signal.SIGKILL)):
+            (place / name).mkdir()
+            outcome = processes.run(place / name, words, moments)
+            assert outcome.code == code, outcome.err
+        return task, words, place
+
+    @pytest.fixture
+    def task(self, case: tuple[str, list[str], Path]) -> str:
+        return case[0]
+
+    @pytest.fixture
+    def words(self, case: tuple[str, list[str], Path]) -> list[str]:
+        return case[1]
+
+    @pytest.fixture
+    def whole(self, case: tuple[str, list[str], Path], here: Path) -> Path:
+        """A copy of the whole run's folder, as `whole` in the folder of runs."""
+        return Path(shutil.copytree(case[2] / "whole/runs" / case[0] / "run", f"runs/{case[0]}/whole"))
+
+    @pytest.fixture
+    def killed(self, case: tuple[str, list[str], Path], here: Path) -> Path:
+        """A copy of the killed run's folder, as `run`."""
+        return Path(shutil.copytree(case[2] / "killed/runs" / case[0] / "run", f"runs/{case[0]}/run"))
+
+    @staticmethod
+    def nothing_lies_about(folder: Path) -> None:
+        assert not [path for path in folder.rglob(".*") if path.name.endswith((".part", ".old", ".lock"))]
+
+    def goes_on(self, processes: Any, words: list[str], folder: Path) -> Any:
+        """The next start after a kill: resume where there is a run, else the same again."""
+        begun = (folder / "runs" / words[1] / "run/recipe.json").exists()
+        outcome = processes.run(folder, ["resume", "run"] if begun else words)
+        assert outcome.code == 0, outcome.err
+        self.nothing_lies_about(folder)
+        return outcome
+
+    @pytest.mark.parametrize("n", [1, 3, 4, 6, 8, 9, 12, 13, 21, 47, 83, 224])
+    def test_killed_at_a_change_of_the_file_system(
+        self,
+        n: int,
+        task: str,
+        words: list[str],
+        whole: Path,
+        processes: Any,
+        fast_folder: Path,
+        same_runs: Command,
+    ) -> None:
+        """See also tests/engine/test_kills.py, where it is at every one."""
+        assert processes.run(fast_folder, words, deadly=n).code == -signal.SIGKILL
+        self.goes_on(processes, words, fast_folder)
+        same_runs(whole, fast_folder / "runs" / task / "run")
+
+    def test_killed_again_and_again(
+        self,
+        task: str,
+        words: list[str],
+        whole: Path,
+        processes: Any,
+        fast_folder: Path,
+        same_runs: Command,
+        moments_of_chance: Callable[[int, float], list[float]],
+    ) -> None:
+        for moment in moments_of_chance(10, 0.25):
+            begun = (fast_folder / "runs" / task / "run/recipe.json").exists()
+            line = ["resume", "run"] if begun else words
+            outcome = processes.run(fast_folder, line, after=(moment, signal.SIGKILL))
+            assert outcome.code in (0, -signal.SIGKILL), outcome.err
+        self.goes_on(processes, words, fast_folder)
+        same_runs(whole, fast_folder / "runs" / task / "run")
+
+    def test_killed_before_the_first_checkpoint(
+        self, task: str, words: list[str], whole: Path, processes: Any, tmp_path: Path, same_runs: Command
+    ) -> None:
+        """But after two rows of metrics."""
+        words = [*words, "--checkpoint-every", "60"]
+        processes.run(tmp_path, words, [(*STEP, 8, signal.SIGKILL)])
+        run = tmp_path / "runs" / task / "run"
+        assert len((run / "metrics.jsonl").read_text().splitlines()) >= 2
+        assert "nothing had been saved yet: starting from the beginning" in self.goes_on(processes, words, tmp_path).err
+        same_runs(whole, run)
+
+    @pytest.mark.usefixtures("no_report")
+    def test_a_full_disk(
+        self,
+        task: str,
+        words: list[str],
+        whole: Path,
+        penstock: Command,
+        small_disk: Path,
+        same_runs: Command,
+    ) -> None:
+        """With more room each time; what had been saved until then is gone on with."""
+        refused, runs = 0, small_disk / "runs"
+        for room in (0, 4, 12, 24, 32, 44, 60, 72):
+            free = shutil.disk_usage(small_disk).free
+            (small_disk / "ballast").write_bytes(bytes(free - 1024 * room))
+            outcome = penstock("", *words, "--runs", runs)
+            (small_disk / "ballast").unlink()
+            self.nothing_lies_about(small_disk)
+            if outcome.code:
+                outcome.refused(6, "No space left on device", "bytes needed", "free", "make room", alone=False)
+                refused += 1
+            if (runs / task / "run" / "recipe.json").exists():
+                assert penstock(f"resume run --runs {runs}").code == 0
+            else:
+                assert not (runs / task / "run").exists()
+                assert penstock("", *words, "--runs", runs).code == 0
+            same_runs(whole, runs / task / "run")
+            shutil.rmtree(runs)
+        assert refused >= 4
+
+    @pytest.mark.parametrize("limit", [0, 100, 900, 3000, 9000])
+    def test_a_file_that_may_not_grow(
+        self, limit: int, task: str, words: list[str], whole: Path, penstock: Command, same_runs: Command, request: Any
+    ) -> None:
+        """Cut off at a byte: the data's facts, the recipe, the metrics, a checkpoint, the report."""
+        with request.getfixturevalue("largest_file")(limit):
+            outcome = penstock("", *words)
+        outcome.refused(6, "File too large", "bytes needed", "free", alone=False)
+        run = whole.with_name("run")
+        self.nothing_lies_about(run.parent)
+        if not (run / "recipe.json").exists():
+            assert not run.exists()
+            return
+        rows = (run / "metrics.jsonl").read_bytes() if (run / "metrics.jsonl").exists() else b""
+        assert (whole / "metrics.jsonl").read_bytes().startswith(rows)
+        assert rows.endswith(b"\n") or not rows
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("penstock.run.finish.build_report", lambda folder: folder)
+            assert penstock("resume run").code == 0
+        same_runs(whole, run)
+
+    def test_a_folder_that_cannot_be_written(
+        self, task: str, words: list[str], whole: Path, killed: Path, penstock: Command, read_only: Command
+    ) -> None:
+        """What only reads still works."""
+        before = contents(killed.parent)
+        with read_only(killed.parent):
+            for line in ("resume run", "report whole", "resume whole"):
+                penstock(line).refused(6, "Read-only file system", "bytes needed", "free", alone=False)
+            penstock("", *words, "--name", "new").refused(6, "Read-only file system", alone=False)
+            assert penstock("evaluate whole").code == 0
+            if task in LABELLED:
+                data = words[words.index("--data") + 1]
+                assert penstock("predict whole", data).code == 0
+                told = penstock("predict whole", data, "--output", killed.parent / "p.csv").refused(6, "p.csv")
+                assert "Read-only" in told
+        assert contents(killed.parent) == before
+
+    @pytest.mark.skipif(not Path("/dev/full").is_char_device(), reason="no /dev/full here")
+    def test_output_into_a_full_device(
+        self, whole: Path, words: list[str], task: str, penstock: Command, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        if task not in LABELLED:
+            return
+        data = words[words.index("--data") + 1]
+        penstock("predict whole", data, "--output", "/dev/full").refused(6, "/dev/full", "No space left on device")
+        assert Path("/dev/full").is_char_device()
+        with open("/dev/full", "w") as full:
+            monkeypatch.setattr("sys.stdout", full)
+            outcome = penstock("predict whole", data)
+        outcome.refused(6, "no space left")
+
+    @pytest.mark.usefixtures("no_report")
+    @pytest.mark.parametrize("file", ["tensors.safetensors", "state.json", "manifest.json"])
+    def test_a_damaged_checkpoint(
+        self, file: str, words: list[str], whole: Path, killed: Path, penstock: Command, same_runs: Command
+    ) -> None:
+        """500 bits and 100 truncations are in tests/engine/test_damage.py."""
+        (killed / ".lock").unlink()  # which the next start would take away
+        older, newest = Checkpoints(killed / "checkpoints").names()
+        path = killed / "checkpoints" / newest / file
+        flip_bit(path, random.Random(file).randrange(8 * path.stat().st_size))
+        before = contents(killed)
+        penstock(f"resume run --checkpoint {newest}").refused(4, newest, "resume from another", alone=False)
+        assert contents(killed) == before
+        outcome = penstock("resume run")
+        assert outcome.code == 0, outcome.err
+        assert newest in next(line for line in outcome.err.splitlines() if "skipped a damaged" in line)
+        assert f"resuming from {older}" in outcome.err
+        same_runs(whole, killed)
+
+    @pytest.mark.usefixtures("no_report")
+    def test_without_a_sound_checkpoint(self, whole: Path, killed: Path, penstock: Command) -> None:
+        for name in Checkpoints(killed / "checkpoints").names():
+            (killed / "checkpoints" / name / "state.json").unlink()
+        penstock("resume run").refused(4, "none of 2 verifies", "state.json", "this file is missing", alone=False)
+        penstock("resume run --checkpoint step-1").refused(4, "no such checkpoint", "step-000000", alone=False)
+
+    @pytest.mark.usefixtures("no_report")
+    def test_rows_that_a_checkpoint_knows_are_gone(
+        self, whole: Path, killed: Path, penstock: Command, same_runs: Command, processes: Any, here: Path
+    ) -> None:
+        """Killed after an older checkpoint was resumed by name, or cut off by a power cut: an older one will do."""
+        older, newest = Checkpoints(killed / "checkpoints").names()
+        known = [json.loads((killed / "checkpoints" / n / "state.json").read_text())["rows"] for n in (older, newest)]
+        lines = (killed / "metrics.jsonl").read_bytes().splitlines(keepends=True)
+        assert known[0] < known[1] or pytest.skip("no row between the two")
+        (killed / "metrics.jsonl").write_bytes(b"".join(lines[: known[0]]) + b'{"split"')
+        penstock(f"resume run --checkpoint {newest}").refused(4, "metrics.jsonl", f"{known[1]}", alone=False)
+        outcome = penstock("resume run")
+        assert f"resuming from {older}" in outcome.err
+        same_runs(whole, killed)
+
+    def test_what_the_dead_left_goes_at_the_next_start(self, killed: Path, processes: Any, here: Path) -> None:
+        """Not only at the next save; what a living process is writing there stays."""
+        dead = subprocess.Popen(["true"])
+        dead.wait()
+        for place in (killed, killed / "checkpoints"):
+            (place / f".step-000000009.{dead.pid}.part").mkdir()
+            (place / f".report.html.{dead.pid}.part").write_text("half")
+            (place / f".report.html.{os.getpid()}.part").write_text("half")
+        processes.run(here, ["resume", "run", "--checkpoint", "step-1"]).refused(4, "no such checkpoint", alone=False)
+        left = [path.name for path in killed.rglob(".*")]
+        assert left == [f".report.html.{os.getpid()}.part"] * 2
+
+    def test_a_damaged_model(self, task: str, words: list[str], whole: Path, penstock: Command) -> None:
+        """Every file but the card, which people may write in."""
+        chance = random.Random(0)
+        lines = ["evaluate whole"] + [f"predict whole {words[words.index('--data') + 1]}"] * (task in LABELLED)
+        (whole / "model" / "README.md").write_text("mine", encoding="utf-8")
+        for name in ("weights.safetensors", "config.json", "manifest.json"):
+            path = whole / "model" / name
+            sound = path.read_bytes()
+            damages = [b"", sound[:-1], sound[: len(sound) // 2], sound + b" ", None]
+            for _ in range(10):
+                flip_bit(path, chance.randrange(8 * len(sound)))
+                damages.append(path.read_bytes())
+                path.write_bytes(sound)
+            for turn, damage in enumerate(damages):
+                path.unlink() if damage is None else path.write_bytes(damage)
+                told = penstock(lines[turn % len(lines)]).refused(4)
+                assert str(path) in told or (name == "manifest.json" and str(whole / "model") in told)
+                path.write_bytes(sound)
+        assert [penstock(line).code for line in lines] == [0] * len(lines)
+
+    @pytest.mark.usefixtures("no_report")
+    def test_what_does_not_fit(self, task: str, whole: Path, killed: Path, penstock: Command) -> None:
+        """Line 26, under manifests that agree: a missing key, another shape, another type, a newer format."""
+        checkpoints = killed / "checkpoints"
+        older, newest = Checkpoints(checkpoints).names()
+        shutil.rmtree(checkpoints / older)
+        saved = (checkpoints / newest, "tensors.safetensors", ("tensors.safetensors", "state.json"), {"step": 5})
+        sets = [("objective/", *saved), ("best/", *saved), ("optimizer.model/", *saved)]
+        sets += [("", whole / "model", "weights.safetensors", ("weights.safetensors", "config.json"), {})]
+        assert newest == "step-000000005"
+        for group, folder, name, files, facts in sets:
+            line = "resume run" if facts else "evaluate whole"
+            form = json.loads((folder / MANIFEST).read_text())["format"]
+            sound = load_tensors(folder / name)
+            key = next(key for key, value in sound.items() if key.startswith(group) and value.is_floating_point())
+            short = key.removeprefix(group)
+            value = sound[key]
+            shape = f"{tuple(value.shape)} float32"
+            for other, texts in (
+                ({}, [f"'{short}' is missing"]),
+                ({key: torch.zeros(3, 4, 5)}, [f"'{short}' is (3, 4, 5) float32 in the file, {shape} in the model"]),
+                ({key: value.double()}, [f"'{short}' is {shape[:-2]}64 in the file, {shape} in the model"]),
+                ({key: value, f"{key}x": value}, [f"'{short}x' has no place"]),
+            ):
+                save_tensors(folder / name, {k: v for k, v in sound.items() if k != key} | other)
+                write_manifest(folder, files, form, **facts)
+                penstock(line).refused(4, *texts, alone=False)
+            save_tensors(folder / name, sound)
+            write_manifest(folder, files, form, **facts)
+            sound_manifest = (folder / MANIFEST).read_bytes()
+            change_manifest(folder, format=form + 1)
+            penstock(line).refused(4, f"its format is {form + 1}, this version reads {form}", alone=False)
+            (folder / MANIFEST).write_bytes(sound_manifest)
+
+    def test_hostile_files(
+        self, task: str, words: list[str], whole: Path, killed: Path, penstock: Command, processes: Any, here: Path
+    ) -> None:
+        """Line 27. Nothing is run, nothing large is made, whatever the file is called."""
+        pickled = b"cposix\nsystem\n(S'touch canary'\ntR."
+        zipped = io.BytesIO()
+        with zipfile.ZipFile(zipped, "w") as archive:
+            archive.writestr("archive/data.pkl", pickled)
+            archive.writestr("archive/version", "3")
+        array = b"{'descr': '|O', 'fortran_order': False, 'shape': (1,), }"
+        array = b"\x93NUMPY\x01\x00" + struct.pack("<H", len(array) + 1) + array + b"\n" + pickled
+        many = array.replace(b"'|O'", b"'<f8'").replace(b"(1,)", b"(9,)").replace(b"9,)", b"99999999999,)")
+        many = many[:8] + struct.pack("<H", struct.unpack("<H", many[8:10])[0] + 11) + many[10:]
+        tensors = struct.pack("<Q", 1 << 62) + b'{"a":' * 10_000
+        hostile = {"a.pt": pickled, "b.pt": zipped.getvalue(), "c.pt2": zipped.getvalue(), "d.npy": array}
+        hostile |= {"e.npy": many, "f.safetensors": tensors, "g.pkl": pickled, "h.npz": pickled}
+        for name, content in hostile.items():
+            (here / name).write_bytes(content)
+            penstock(f"train {task} --data {name}").refused(3, name)
+            penstock(f"evaluate whole --data {name}").refused(3, name)
+            penstock("predict whole", name).refused(3, name)
+            penstock(f"train {task} --recipe {name}").refused(2, name)
+            penstock(f"evaluate {name}").refused(2, name)
+            penstock(f"resume {name}").refused(2, name)
+        peaks = [processes.run(here, ["evaluate", "whole"]).peak]
+        for content in (pickled, zipped.getvalue(), array, tensors):
+            (whole / "model" / "weights.safetensors").write_bytes(content)
+            write_manifest(whole / "model", ("weights.safetensors", "config.json"), 2)
+            outcome = processes.run(here, ["evaluate", "whole"])
+            outcome.refused(4, "weights.safetensors", "not a sound safetensors file")
+            peaks.append(outcome.peak)
+            for name in Checkpoints(killed / "checkpoints").names():
+                place = killed / "checkpoints" / name
+                (place / "tensors.safetensors").write_bytes(content)
+                write_manifest(place, ("tensors.safetensors", "state.json"), 1, step=int(name[5:]))
+                told = penstock(f"resume run --checkpoint {name}")
+                told.refused(4, "tensors.safetensors", "not a sound safetensors file", alone=False)
+            penstock("resume run").refused(4, "none of 2 verifies", alone=False)
+        assert max(peaks) < peaks[0] + 30e6
+        assert not (here / "canary").exists()
+
+    @pytest.mark.usefixtures("no_report")
+    def test_a_second_process_on_the_same_run(
+        self, task: str, words: list[str], whole: Path, killed: Path, penstock: Command, processes: Any, here: Path
+    ) -> None:
+        assert (killed / ".lock").exists()  # of the one that was killed: it holds nobody up
+        with locked(killed), locked(whole):
+            before = contents(killed)
+            for line in (["resume", "run"], words):
+                outcome = processes.run(here, line)
+                told = outcome.refused(2, f"process {os.getpid()} is at work in it", alone=line[0] == "resume")
+                assert f"runs/{task}/run" in told
+            assert contents(killed) == before
+            for line in ("evaluate whole", "report whole", "report run", "runs"):
+                assert penstock(line).code == 0
+        assert penstock("resume run").code == 0
+        assert not (killed / ".lock").exists()

@@ -125,3 +125,53 @@ def test_a_kill_in_the_block_leaves_what_was_there(tmp_path: Path) -> None:
 def test_sha256_is_that_of_the_bytes(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(bytes(range(256)) * 999)
     assert sha256(tmp_path / "a") == hashlib.sha256(bytes(range(256)) * 999).hexdigest()
+
+
+def test_what_was_there_comes_back_when_its_place_cannot_be_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The old folder has stepped aside already."""
+    with folder_in_one_piece(tmp_path / "model") as folder:
+        write_text(folder / "a", "before")
+    rename = os.rename
+
+    def refused(source: Path, target: Path) -> None:
+        if str(source).endswith(".part"):
+            raise OSError(28, "No space left on device")
+        rename(source, target)
+
+    monkeypatch.setattr(os, "rename", refused)
+    with pytest.raises(ResourceError), folder_in_one_piece(tmp_path / "model") as folder:
+        write_text(folder / "a", "after")
+    assert os.listdir(tmp_path) == ["model"]
+    assert (tmp_path / "model" / "a").read_text() == "before"
+
+
+def test_an_error_within_a_folder_names_the_folder(tmp_path: Path) -> None:
+    with (  # noqa: PT012
+        pytest.raises(ResourceError, match=r"模型: cannot be written \(Is a directory; 99 bytes needed, [\d,]+ free\)"),
+        folder_in_one_piece(tmp_path / "模型", 99) as folder,
+    ):
+        (folder / "a").mkdir()
+        write_text(folder / "a", "text")
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_link_stays_and_a_device_is_written_to(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "a").write_text("before")
+    (tmp_path / "link").symlink_to(Path("elsewhere") / "a")
+    write_text(tmp_path / "link", "after")
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "elsewhere" / "a").read_text() == "after"
+    os.mkfifo(tmp_path / "pipe")
+    with subprocess.Popen(["cat", str(tmp_path / "pipe")], stdout=subprocess.PIPE) as reader:
+        write_text(tmp_path / "pipe", "text")
+        assert reader.communicate(timeout=60)[0] == b"text"
+    assert (tmp_path / "pipe").is_fifo()
+    full = Path("/dev/full")
+    if not full.is_char_device():
+        pytest.skip("no /dev/full here")
+    with pytest.raises(ResourceError, match=r"/dev/full: cannot be written \(No space left on device; 4 bytes"):
+        write_text(full, "text")
+    assert full.is_char_device()

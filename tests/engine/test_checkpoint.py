@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import random
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,11 +12,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from penstock.core import tensors as tensors_module
-from penstock.core.errors import CheckpointError, ResourceError
+from penstock.core.errors import CheckpointError
+from penstock.core.manifest import MANIFEST
 from penstock.data.examples import InMemory
 from penstock.data.sources import Shuffled
-from penstock.engine.checkpoint import MANIFEST, STATE, TENSORS, Checkpoints
+from penstock.engine.checkpoint import STATE, TENSORS, Checkpoints
 from penstock.engine.engine import Engine
 from penstock.engine.plan import Plan
 from penstock.objectives.supervised import Regression
@@ -41,26 +39,6 @@ def two(tmp_path: Path) -> Checkpoints:
     for step in (7, 12):
         checkpoints.save(step, *content(step))
     return checkpoints
-
-
-def flip(path: Path, bit: int) -> None:
-    damaged = bytearray(path.read_bytes())
-    damaged[bit // 8] ^= 1 << bit % 8
-    path.write_bytes(damaged)
-
-
-def assert_falls_back(checkpoints: Checkpoints, what: str) -> None:
-    """The newer one is refused by name, the older one is used, and that is said."""
-    with pytest.raises(CheckpointError) as caught:
-        checkpoints.load(NAMES[1])
-    assert caught.value.code == 4, what
-    name, tensors, state, skipped = checkpoints.newest()
-    expected, expected_state = content(7)
-    assert (name, state) == (NAMES[0], expected_state), what
-    assert torch.equal(tensors["模型/weight"], expected["模型/weight"])
-    assert len(skipped) == 1
-    assert NAMES[1] in skipped[0]
-    assert "\n" not in skipped[0]
 
 
 def test_what_is_saved_is_loaded(two: Checkpoints) -> None:
@@ -97,86 +75,10 @@ def test_so_many_are_kept(tmp_path: Path) -> None:
     assert sorted(os.listdir(tmp_path / "2")) == two.names()
 
 
-@pytest.mark.parametrize("file", [TENSORS, STATE])
-def test_flipped_bits_are_noticed(two: Checkpoints, file: str) -> None:
-    path = two.folder / NAMES[1] / file
-    sound = path.read_bytes()
-    chance = random.Random(file)
-    for bit in chance.sample(range(8 * len(sound)), 60):
-        flip(path, bit)
-        assert_falls_back(two, f"bit {bit} of {file}")
-        path.write_bytes(sound)
-    assert two.newest()[0] == NAMES[1]
-
-
-def test_every_single_bit_of_a_manifest_counts(two: Checkpoints) -> None:
-    path = two.folder / NAMES[1] / MANIFEST
-    sound = path.read_bytes()
-    unnoticed = []
-    for bit in range(8 * len(sound)):
-        flip(path, bit)
-        try:
-            two.load(NAMES[1])
-            unnoticed.append((bit, path.read_bytes()[max(bit // 8 - 5, 0) : bit // 8 + 5]))
-        except CheckpointError:
-            pass
-        path.write_bytes(sound)
-    assert unnoticed == []
-
-
-@pytest.mark.parametrize("file", FILES)
-def test_truncation_is_noticed(two: Checkpoints, file: str) -> None:
-    path = two.folder / NAMES[1] / file
-    sound = path.read_bytes()
-    end = len(sound.rstrip())  # a manifest says the same without its last newline
-    for length in [0, 1, *random.Random(file).sample(range(end), 10), end - 1]:
-        path.write_bytes(sound[:length])
-        assert_falls_back(two, f"{length} bytes of {file}")
-    path.write_bytes(sound + b"x")
-    assert_falls_back(two, f"a byte more of {file}")
-
-
-@pytest.mark.parametrize("file", FILES)
-def test_a_deleted_file_is_noticed(two: Checkpoints, file: str) -> None:
-    (two.folder / NAMES[1] / file).unlink()
-    assert_falls_back(two, file)
-
-
-def test_files_of_another_checkpoint_are_noticed(two: Checkpoints) -> None:
-    shutil.rmtree(two.folder / NAMES[1])
-    shutil.copytree(two.folder / NAMES[0], two.folder / NAMES[1])
-    assert_falls_back(two, "a copy under another name")
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"format": 2}, r"its format is 2, this version reads 1; use the version that wrote it"),
-        ({"format": None}, r"its format is None"),
-        ({"files": []}, r"not what was written for it; "),
-        ({"files": {}}, r"not what was written for it; "),
-        ({"step": "x"}, r"not what was written for it; "),
-        ({"more": 1}, r"not what was written for it; "),
-    ],
-)
-def test_other_manifests_are_refused(two: Checkpoints, change: dict[str, Any], message: str) -> None:
-    path = two.folder / NAMES[1] / MANIFEST
-    path.write_text(json.dumps(json.loads(path.read_text()) | change))
-    with pytest.raises(CheckpointError, match=message):
-        two.load(NAMES[1])
-    assert_falls_back(two, str(change))
-
-
-@pytest.mark.parametrize("text", ["[]", "3", "{}", '{"files": {}}'])
-def test_what_is_no_manifest_is_refused(two: Checkpoints, text: str) -> None:
-    (two.folder / NAMES[1] / MANIFEST).write_text(text)
-    with pytest.raises(CheckpointError, match="not a manifest of a checkpoint"):
-        two.load(NAMES[1])
-
-
 def test_where_none_verifies_it_is_said(two: Checkpoints, tmp_path: Path) -> None:
     for name in NAMES:
-        flip(two.folder / name / TENSORS, 8 * 200)
+        with (two.folder / name / TENSORS).open("ab") as file:
+            file.write(b"x")
     with pytest.raises(
         CheckpointError, match=rf"no checkpoint to resume from \(none of 2 verifies: .*{NAMES[1]}.*its co"
     ):
@@ -192,28 +94,6 @@ def test_a_name_that_is_not_there_gets_those_that_are(two: Checkpoints) -> None:
         CheckpointError, match=rf"there is no such checkpoint; those of this run are: {', '.join(NAMES)}$"
     ):
         two.load("step-000000013")
-
-
-@pytest.mark.parametrize("fails_at", [1, 2, 3, 4])
-def test_a_full_disk_leaves_what_was_there(two: Checkpoints, fails_at: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    before = {path: path.read_bytes() for path in two.folder.rglob("*") if path.is_file()}
-    calls, fsync = 0, os.fsync
-
-    def full(handle: int) -> None:
-        nonlocal calls
-        calls += 1
-        if calls == fails_at:
-            raise OSError(28, "No space left on device")
-        fsync(handle)
-
-    monkeypatch.setattr(tensors_module.os, "fsync", full)
-    with pytest.raises(ResourceError, match="cannot be written") as caught:
-        two.save(20, *content(20))
-    assert caught.value.code == 6
-    monkeypatch.undo()
-    assert {path: path.read_bytes() for path in two.folder.rglob("*") if path.is_file()} == before
-    assert sorted(os.listdir(two.folder)) == NAMES
-    assert two.newest()[0] == NAMES[1]
 
 
 def engine(model: nn.Module, optimizer: Any = None, **plan: Any) -> Engine:
@@ -242,7 +122,7 @@ def narrow() -> nn.Module:
             lambda: engine(nn.Sequential(nn.Linear(3, 4), nn.Linear(4, 1), nn.PReLU())),
             r"^checkpoint: 'model.2.weight' is missing; use the recipe or the model that wrote it$",
         ),
-        (lambda: engine(nn.Sequential(nn.Linear(3, 4))), r"^checkpoint: 'model.1.bias' is not in the model; "),
+        (lambda: engine(nn.Sequential(nn.Linear(3, 4))), r"^checkpoint: 'model.1.bias' has no place in the model; "),
         (lambda: engine(narrow(), SGD()), r"^optimizer of role 'model': 'momentum.0.weight' is missing; "),
         (lambda: engine(narrow(), ema=0.9), r"^moving average: '0' is missing; "),
     ],
@@ -267,7 +147,7 @@ def test_a_state_without_a_part_is_refused() -> None:
 
 def test_a_branch_that_was_left_does_not_win(two: Checkpoints) -> None:
     """After going on from step 7, what lies ahead belongs to another training; half-written folders go as well."""
-    (two.folder / ".step-000000013.1.part").mkdir()
+    (two.folder / ".step-000000013.99999999.part").mkdir()
     two.save(9, *content(9))
     assert sorted(os.listdir(two.folder)) == two.names()
     assert two.names() == [NAMES[0], "step-000000009"]

@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from penstock.core.errors import CheckpointError, DataError, RecipeError
+from penstock.core.manifest import write_manifest
 from penstock.data.features import Classes
 from penstock.data.opening import ReadOptions
 from penstock.kinds.category import CategoryAnswer
@@ -20,7 +21,7 @@ from penstock.recipes.architectures import ACTIVATIONS, MODELS, build_model
 from penstock.recipes.recipe import recipe_type
 from penstock.recipes.settings import NetSettings, OptimSettings
 from penstock.recipes.supervised import Supervised
-from penstock.recipes.trained import Trained, objective_for
+from penstock.recipes.trained import FILES, FORMAT, Trained, objective_for
 
 FRAME = pd.DataFrame({"a": np.arange(9) * 1.5, "b": list("xyzxyzxyz")})
 
@@ -92,13 +93,13 @@ def damaged(folder: Path, edit: Any) -> None:
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     edit(config)
     (folder / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    write_manifest(folder, FILES, FORMAT)  # as one would who means harm
 
 
 @pytest.mark.parametrize(
     "edit",
     [
         lambda config: config.clear(),
-        lambda config: config.update(format=99),
         lambda config: config.update(model="os:system"),
         lambda config: config.update(model="cnn"),
         lambda config: config.update(net={"hidden": "many"}),

@@ -47,7 +47,9 @@ def run(words: Sequence[str]) -> int:
     signal.signal(signal.SIGTERM, _terminated)
     share_cores()
     try:
-        return _dispatch(words)
+        code = _dispatch(words)
+        sys.stdout.flush()  # a full disk behind it is told now, or nobody is told
+        return code
     except PenstockError as error:
         if debug and not error.told:
             traceback.print_exc()
@@ -58,12 +60,13 @@ def run(words: Sequence[str]) -> int:
         print("penstock: interrupted: nothing was being trained; start again", file=sys.stderr)
         return 130
     except BrokenPipeError:  # the reader of our output has gone, as in `penstock runs | head -1`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _give_up_output()
         return 0
     except Exception as error:  # noqa: BLE001 - the last resort: a fault of ours is one line too
         if debug:
             traceback.print_exc()
         if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+            _give_up_output()
             print("penstock: output: there is no space left to write to; make room", file=sys.stderr)
             return ResourceError.code
         if ran_out(error):
@@ -91,6 +94,11 @@ def _dispatch(words: Sequence[str]) -> int:
         raise RecipeError("penstock", f"there is no verb {verb!r}", suggest(verb, VERBS))
     code: int = import_module(f"penstock.cli.{verb}").run(rest)
     return code
+
+
+def _give_up_output() -> None:
+    """What is still to be printed goes nowhere, so that leaving does not try again."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _overview() -> str:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from penstock.core.errors import CheckpointError, ResourceError
+from penstock.core.temporary import beside, done_with, remove
 
 
 def write_text(path: Path, text: str) -> None:
@@ -26,23 +27,33 @@ def write_text(path: Path, text: str) -> None:
 
 def write_bytes(path: Path, content: bytes) -> None:
     """As `write_text`, for bytes."""
-    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    place, part = path, beside(path, "part")
     try:
-        with beside.open("wb") as file:
+        if path.exists() and not path.is_file() and not path.is_dir():  # /dev/stdout is written to, not replaced
+            path.write_bytes(content)
+            return
+        if path.is_symlink():
+            place = Path(os.path.realpath(path))
+            part = beside(place, "part")
+        with part.open("wb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        beside.replace(path)
+        part.replace(place)
     except OSError as error:
         raise disk_error(path, error, len(content)) from error
     finally:  # a signal's exception leaves nothing behind either
-        with contextlib.suppress(OSError):
-            beside.unlink()
+        done_with(part)
 
 
 def write_json(path: Path, value: Any) -> None:
     """Write JSON that people can read: indented, any alphabet, numbers that are not finite as null."""
-    write_text(path, json.dumps(finite(value), indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+    write_text(path, json_text(value))
+
+
+def json_text(value: Any) -> str:
+    """What `write_json` writes."""
+    return json.dumps(finite(value), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def read_json(path: Path) -> Any:
@@ -89,22 +100,26 @@ def folder_in_one_piece(path: Path, needed: int = 0) -> Iterator[Path]:
 
     The block flushes its own files. Raises ResourceError with needed and free bytes where the disk refuses.
     """
-    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
-    aside = path.with_name(f".{path.name}.{os.getpid()}.old")
+    part, old = beside(path, "part"), beside(path, "old")
     try:
-        shutil.rmtree(beside, ignore_errors=True)
-        beside.mkdir(parents=True)
-        yield beside
-        sync_folder(beside)
+        remove(part)  # of a process that had this one's number
+        part.mkdir(parents=True)
+        yield part
+        sync_folder(part)
         if path.exists():
-            path.rename(aside)
-        beside.rename(path)
+            path.rename(old)
+        part.rename(path)
         sync_folder(path.parent)
-        shutil.rmtree(aside, ignore_errors=True)
     except OSError as error:
         raise disk_error(path, error, needed) from error
+    except ResourceError as error:  # of a file within
+        raise (disk_error(path, error.__cause__, needed) if isinstance(error.__cause__, OSError) else error) from error
     finally:
-        shutil.rmtree(beside, ignore_errors=True)
+        if os.path.exists(old) and not os.path.exists(path):
+            with contextlib.suppress(OSError):
+                old.rename(path)
+        done_with(part)
+        done_with(old)
 
 
 def disk_error(path: Path, error: OSError, needed: int) -> ResourceError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -13,15 +14,31 @@ from torch import Tensor
 
 from penstock.core.errors import CheckpointError
 
+_OTHER = "use the recipe or the model that wrote it"
+
 
 def save_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
     """Write tensors of any device and layout, and flush them to the disk. Raises OSError where the disk refuses."""
+    path.touch()
+    mode = path.stat().st_mode  # the library would leave a file that its owner alone can read
     try:
         save_file(_own(tensors), path)
     except SafetensorError as error:
-        raise OSError(str(error)) from error
+        raise OSError(_reason(error)) from error
+    path.chmod(mode)
     with path.open("rb") as file:
         os.fsync(file.fileno())
+
+
+def size_of(tensors: Mapping[str, Tensor]) -> int:
+    """The bytes that the tensors' numbers take."""
+    return sum(tensor.numel() * tensor.element_size() for tensor in tensors.values())
+
+
+def _reason(error: SafetensorError) -> str:
+    """What the system said, as Python says it."""
+    found = re.search(r"os error (\d+)", str(error))
+    return os.strerror(int(found[1])) if found else str(error)
 
 
 def load_tensors(path: Path) -> dict[str, Tensor]:
@@ -44,19 +61,28 @@ def from_bytes(content: bytes) -> dict[str, Tensor]:
     return load(content)
 
 
-def copy_checked(target: Tensor, saved: Mapping[str, Tensor], key: str, where: str) -> None:
-    """Copy `saved[key]` into `target`. Raises CheckpointError where it is missing or of another shape or type."""
-    value = saved.get(key)
-    if value is None:
-        raise CheckpointError(where, f"{key!r} is missing", "use the recipe or the model that wrote it")
-    if value.shape != target.shape or value.dtype != target.dtype:
-        raise CheckpointError(
-            where,
-            f"{key!r} is {_form(value)} in the file, {_form(target)} in the model",
-            "use the recipe or the model that wrote it",
-        )
+def copy_all_checked(targets: Mapping[str, Tensor], saved: Mapping[str, Tensor], where: str) -> None:
+    """Copy each tensor to that of the same name, once all are known to fit.
+
+    Raises CheckpointError with the first that is missing, of another shape or type, or has no place.
+    """
+    check_all_fit(targets, saved, where)
     with torch.no_grad():
-        target.copy_(value)
+        for key, target in targets.items():
+            target.copy_(saved[key])
+
+
+def check_all_fit(targets: Mapping[str, Tensor], saved: Mapping[str, Tensor], where: str) -> None:
+    """Raises CheckpointError as `copy_all_checked` does, and copies nothing."""
+    for key, target in targets.items():
+        value = saved.get(key)
+        if value is None:
+            raise CheckpointError(where, f"{key!r} is missing", _OTHER)
+        if value.shape != target.shape or value.dtype != target.dtype:
+            problem = f"{key!r} is {_form(value)} in the file, {_form(target)} in the model"
+            raise CheckpointError(where, problem, _OTHER)
+    if foreign := sorted(saved.keys() - targets.keys()):
+        raise CheckpointError(where, f"{foreign[0]!r} has no place in the model", _OTHER)
 
 
 def _own(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import torch
 from torch import Tensor
 
-from penstock.core.tensors import copy_checked
+from penstock.core.tensors import copy_all_checked
 from penstock.engine.role import Role
 
 
@@ -64,8 +64,7 @@ class Average:
 
     def load_tensors(self, saved: Mapping[str, Tensor]) -> None:
         """Put back what `tensors` gave. Raises CheckpointError where it does not fit."""
-        for key, mean in self.tensors().items():
-            copy_checked(mean, saved, key, "moving average")
+        copy_all_checked(self.tensors(), saved, "moving average")
 
 
 def _copy(targets: list[Tensor], values: list[Tensor]) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from penstock.core.errors import RecipeError, suggest
-from penstock.core.tensors import copy_checked
+from penstock.core.tensors import copy_all_checked
 from penstock.metrics.names import higher_is_better
 
 
@@ -43,8 +43,8 @@ class Best:
 
     def restore(self, objective: nn.Module) -> None:
         """Give the objective its best weights; without any evaluation it keeps those it has."""
-        for name, tensor in objective.state_dict().items() if self._tensors else ():
-            copy_checked(tensor, self._tensors, name, "best weights")
+        if self._tensors:
+            copy_all_checked(objective.state_dict(), self._tensors, "best weights")
 
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """Tensors and JSON values."""

@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 import os
-import shutil
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
 from penstock.core.errors import CheckpointError
-from penstock.core.files import folder_in_one_piece, read_json, sha256, write_json
-from penstock.core.tensors import load_tensors, save_tensors
+from penstock.core.files import disk_error, folder_in_one_piece, json_text, read_json, sync_folder, write_text
+from penstock.core.manifest import check_manifest, write_manifest
+from penstock.core.temporary import discard, remove_leftovers
+from penstock.core.tensors import load_tensors, save_tensors, size_of
 
 FORMAT = 1
-TENSORS, STATE, MANIFEST = "tensors.safetensors", "state.json", "manifest.json"
+TENSORS, STATE = "tensors.safetensors", "state.json"
+FILES = (TENSORS, STATE)
+_NAME = re.compile(r"step-(\d{9,18})")
+
+
+def _any(state: Mapping[str, Any]) -> None:
+    """Every state will do."""
 
 
 class Checkpoints:
@@ -25,80 +33,67 @@ class Checkpoints:
         self.folder, self._keep = folder, keep
 
     def save(self, step: int, tensors: Mapping[str, Tensor], state: Mapping[str, Any]) -> Path:
-        """Write a checkpoint, then remove those that are too old.
+        """Write a checkpoint; then remove those that are too old, and those ahead, where an older one was resumed.
 
         Raises ResourceError where the disk refuses; what was there before stays.
         """
-        place = self.folder / _name(step)
-        needed = sum(tensor.numel() * tensor.element_size() for tensor in tensors.values())
-        self.folder.mkdir(parents=True, exist_ok=True)
-        self._clear(place.name)
+        place = self.folder / f"step-{step:09d}"
+        text = json_text(state)
+        needed = size_of(tensors) + len(text)
+        try:
+            if not self.folder.is_dir():
+                self.folder.mkdir(parents=True)
+                sync_folder(self.folder.parent)
+        except OSError as error:
+            raise disk_error(place, error, needed) from error
         with folder_in_one_piece(place, needed) as folder:
             save_tensors(folder / TENSORS, tensors)
-            write_json(folder / STATE, state)
-            files = {name: _fingerprint(folder / name) for name in (TENSORS, STATE)}
-            write_json(folder / MANIFEST, {"format": FORMAT, "step": step, "files": files})
-        for old in self.names()[: -self._keep]:
-            shutil.rmtree(self.folder / old, ignore_errors=True)
+            write_text(folder / STATE, text)
+            write_manifest(folder, FILES, FORMAT, step=step)
+        remove_leftovers(self.folder)
+        names = self.names()
+        last = names.index(place.name)
+        for name in names[: max(last + 1 - self._keep, 0)] + names[last + 1 :]:
+            discard(self.folder / name)
         return place
-
-    def _clear(self, name: str) -> None:
-        """Remove what a killed process left half written, and what lies ahead where an older checkpoint was resumed."""
-        for entry in os.listdir(self.folder):
-            if entry.startswith(".step-") or (entry.startswith("step-") and entry > name):
-                shutil.rmtree(self.folder / entry, ignore_errors=True)
 
     def names(self) -> list[str]:
         """The checkpoints there are, oldest first."""
         if not self.folder.is_dir():
             return []
-        return sorted(entry for entry in os.listdir(self.folder) if entry.startswith("step-"))
+        return sorted(filter(_NAME.fullmatch, os.listdir(self.folder)), key=_step)
 
     def load(self, name: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """Tensors and state of one checkpoint. Raises CheckpointError unless every byte is as it was written."""
         place = self.folder / name
-        if not place.is_dir():
+        if name not in self.names():
             there = ", ".join(self.names()) or "none"
             raise CheckpointError(place, "there is no such checkpoint", f"those of this run are: {there}")
-        manifest = read_json(place / MANIFEST)
-        if not isinstance(manifest, dict) or "format" not in manifest:
-            raise CheckpointError(place / MANIFEST, "not a manifest of a checkpoint", "resume from another checkpoint")
-        if manifest["format"] != FORMAT:
-            raise CheckpointError(
-                place,
-                f"its format is {manifest['format']!r}, this version reads {FORMAT}",
-                "use the version that wrote it",
-            )
-        files = manifest.get("files")
-        sound = manifest.keys() == {"format", "step", "files"} and _name(manifest["step"]) == name
-        if not sound or not isinstance(files, dict) or files.keys() != {TENSORS, STATE}:
-            raise CheckpointError(place / MANIFEST, "not what was written for it", "resume from another checkpoint")
-        for file in (TENSORS, STATE):
-            if not (place / file).is_file() or _fingerprint(place / file) != files[file]:
-                raise CheckpointError(
-                    place / file, "its content is not what was written", "resume from another checkpoint"
-                )
+        check_manifest(place, FILES, FORMAT, "resume from another checkpoint", step=_step(name))
         state = read_json(place / STATE)
+        if not isinstance(state, dict):
+            raise CheckpointError(place / STATE, "not the state of a training", "resume from another checkpoint")
         return load_tensors(place / TENSORS), state
 
-    def newest(self) -> tuple[str, dict[str, Tensor], dict[str, Any], list[str]]:
+    def newest(
+        self, check: Callable[[Mapping[str, Any]], None] = _any
+    ) -> tuple[str, dict[str, Tensor], dict[str, Any], list[str]]:
         """The newest checkpoint that verifies: name, tensors, state, and a line on each one skipped.
 
-        Raises CheckpointError where there is none.
+        `check` raises CheckpointError for a state that will not do. Raises CheckpointError where there is none.
         """
         skipped: list[str] = []
         for name in reversed(self.names()):
             try:
-                return name, *self.load(name), skipped
+                tensors, state = self.load(name)
+                check(state)
             except CheckpointError as error:
                 skipped.append(str(error))
+            else:
+                return name, tensors, state, skipped
         found = f"none of {len(skipped)} verifies: {skipped[0]}" if skipped else "there is none"
         raise CheckpointError(self.folder, f"no checkpoint to resume from ({found})", "train again")
 
 
-def _name(step: object) -> str:
-    return f"step-{step!s:0>9}"
-
-
-def _fingerprint(path: Path) -> dict[str, Any]:
-    return {"bytes": path.stat().st_size, "sha256": sha256(path)}
+def _step(name: str) -> int:
+    return int(name.removeprefix("step-"))

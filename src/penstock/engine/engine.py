@@ -15,7 +15,7 @@ from penstock.core.memory import OutOfMemory, ran_out
 from penstock.core.objective import Evaluation, Objective, Source
 from penstock.core.random import forked
 from penstock.core.ranks import ALONE, Ranks
-from penstock.core.tensors import copy_checked
+from penstock.core.tensors import check_all_fit, copy_all_checked
 from penstock.engine.agreement import Agreement
 from penstock.engine.ahead import Ahead
 from penstock.engine.average import Average
@@ -164,6 +164,7 @@ class Engine:
         self._saved_seconds = self.clock.seconds
         if self.checkpoints is None or self._saved_at == self.clock.step:
             return
+        self._tell(lambda watcher: watcher.saving())
         state = self.state()
         self._saved_at = self.clock.step
         if self.ranks.first:
@@ -197,18 +198,14 @@ class Engine:
             group, _, name = key.partition("/")
             groups.setdefault(group, {})[name] = tensor
         try:
-            own, saved = self.objective.state_dict(), groups.get("objective", {})
-            for name, tensor in own.items():
-                copy_checked(tensor, saved, name, "checkpoint")
-            if foreign := sorted(saved.keys() - own.keys()):
-                raise CheckpointError(
-                    "checkpoint", f"{foreign[0]!r} is not in the model", "resume with the recipe that wrote it"
-                )
+            own, best = self.objective.state_dict(), groups.get("best", {})
+            copy_all_checked(own, groups.get("objective", {}), "checkpoint")
+            check_all_fit(own if best else {}, best, "best weights")
             self._adopt(with_choices(self.plan, state["settled"]))
             self.stepper.load_state(groups, state["stepper"])
             if self.average:
                 self.average.load_tensors(groups.get("average", {}))
-            self.best.load_state(groups.get("best", {}), state["best"])
+            self.best.load_state(best, state["best"])
             self._logged_at, self._evaluated_at = state["logged_at"], state["evaluated_at"]
             self.objective.progress, self.rows = state["progress"], state["rows"]
             self._saved_at, self._saved_seconds = state["step"], state["seconds"]
@@ -218,6 +215,9 @@ class Engine:
             raise CheckpointError(
                 "checkpoint", f"{error} is missing", "resume with the recipe that wrote it"
             ) from error
+        except (TypeError, ValueError, AttributeError, IndexError, RuntimeError) as error:
+            problem = f"its values do not fit ({type(error).__name__}: {error})"
+            raise CheckpointError("checkpoint", problem, "resume with the recipe that wrote it") from error
 
     def _adopt(self, plan: Plan) -> None:
         self.plan = self.stepper.plan = plan

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 import torch
 from torch import Tensor, nn
 
-from penstock.core.tensors import copy_checked
+from penstock.core.tensors import copy_all_checked
 from penstock.engine.flat import Flat
 from penstock.engine.tuning.kernels import update_rule
 from penstock.optim.optimizer import Optimizer
@@ -83,5 +83,4 @@ class Role:
 
     def load_tensors(self, saved: Mapping[str, Tensor]) -> None:
         """Put back what `tensors` gave. Raises CheckpointError where a name or a shape differs."""
-        for key, view in self.tensors().items():
-            copy_checked(view, saved, key, f"optimizer of role {self.name!r}")
+        copy_all_checked(self.tensors(), saved, f"optimizer of role {self.name!r}")

@@ -27,6 +27,9 @@ class Watcher:
     def noticed(self, line: str) -> None:
         """The engine has something to say that the user should know of, in one line; training goes on."""
 
+    def saving(self) -> None:
+        """A checkpoint is about to be written: what it counts on must be on the disk."""
+
     def saved(self, path: Path) -> None:
         """A checkpoint is on the disk."""
 

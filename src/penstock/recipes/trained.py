@@ -12,8 +12,9 @@ from torch import nn
 from penstock.core.batch import Batch
 from penstock.core.errors import CheckpointError, DataError, RecipeError, suggest
 from penstock.core.files import read_json, write_json
+from penstock.core.manifest import check_manifest, write_manifest
 from penstock.core.objective import Evaluation
-from penstock.core.tensors import copy_checked, load_tensors, save_tensors
+from penstock.core.tensors import copy_all_checked, load_tensors, save_tensors, size_of
 from penstock.data.sources import InOrder
 from penstock.engine.device import precision_of
 from penstock.kinds.answer import Answer
@@ -26,8 +27,9 @@ from penstock.objectives.supervised import Classification, Regression, Supervise
 from penstock.recipes.architectures import build_model
 from penstock.recipes.settings import NetSettings
 
-FORMAT = 1
+FORMAT = 2
 WEIGHTS, CONFIG = "weights.safetensors", "config.json"
+FILES = (WEIGHTS, CONFIG)
 KINDS: Mapping[str, Any] = {"image": ImageKind, "table": TableKind}
 ANSWERS: Mapping[str, Any] = {"category": CategoryAnswer, "number": NumberAnswer}
 
@@ -77,19 +79,24 @@ class Trained:
         assert isinstance(self.objective, Classification | Regression)
         return self.objective.predict(batch)
 
+    @property
+    def size(self) -> int:
+        """Bytes of the weights."""
+        return size_of(self.objective.model.state_dict())
+
     def save(self, folder: Path) -> None:
-        """Write weights and configuration into an existing folder."""
+        """Write weights, configuration and their manifest into an existing folder. Raises ResourceError."""
         save_tensors(folder / WEIGHTS, self.objective.model.state_dict())
         write_json(
             folder / CONFIG,
             {
-                "format": FORMAT,
                 "model": self.model,
                 "net": self.net.model_dump(mode="json"),
                 "kind": self.kind.to_json(),
                 "answer": self.answer.to_json(),
             },
         )
+        write_manifest(folder, FILES, FORMAT)
 
     @classmethod
     def load(
@@ -103,13 +110,8 @@ class Trained:
         `options` are what the recipe adds to its objective, so that a loss is measured as it was in training.
         Raises CheckpointError for files that are missing, damaged, of another version, or do not fit the model.
         """
-        config = read_json(folder / CONFIG)
-        where = folder / CONFIG
-        if not isinstance(config, dict) or config.get("format") != FORMAT:
-            found = config.get("format") if isinstance(config, dict) else None
-            raise CheckpointError(
-                where, f"its format is {found!r}, this version reads {FORMAT}", "use the version that wrote it"
-            )
+        check_manifest(folder, FILES, FORMAT, "restore it, or write it again: penstock resume RUN")
+        config, where = read_json(folder / CONFIG), folder / CONFIG
         try:
             kind: Kind = KINDS[config["kind"]["kind"]].from_json(config["kind"])
             answer: Answer = ANSWERS[config["answer"]["kind"]].from_json(config["answer"])
@@ -121,15 +123,9 @@ class Trained:
                     "pass it: load(path, model=m)",
                 )
             module = model if model is not None else build_model(name, kind.sizes(), answer.outputs, net)
-        except (KeyError, TypeError, ValueError, RecipeError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError, IndexError, RuntimeError, RecipeError) as error:
             raise CheckpointError(where, f"it is damaged ({type(error).__name__}: {error})", "restore it") from error
-        weights = load_tensors(folder / WEIGHTS)
-        for key, value in module.state_dict().items():
-            copy_checked(value, weights, key, str(folder / WEIGHTS))
-        if unknown := sorted(weights.keys() - module.state_dict().keys()):
-            raise CheckpointError(
-                folder / WEIGHTS, f"{unknown[0]!r} has no place in the model", "give the model that was trained"
-            )
+        copy_all_checked(module.state_dict(), load_tensors(folder / WEIGHTS), str(folder / WEIGHTS))
         objective = objective_for(answer, module, kind.inputs, **options(answer)).eval()
         return cls(objective, kind, answer, name, net)
 

@@ -32,5 +32,6 @@ Predict with `penstock predict RUN INPUT...`, or in Python:
     run.predict("INPUT")
 
 `weights.safetensors` holds the weights, `config.json` the architecture's sizes and the preprocessing, which `predict`
-applies: inputs are given raw, as the training data were.
+applies: inputs are given raw, as the training data were. `manifest.json` has their sizes and digests, by which they are
+verified; this card may be edited.
 """

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
 from penstock.core.errors import RecipeError, ResourceError, suggest
 from penstock.core.files import disk_error
+from penstock.core.lock import holder
 
 RECIPE, DATA, METRICS = "recipe.json", "data.json", "metrics.jsonl"
 EVALUATION, SUMMARY, REPORT = "evaluation.json", "summary.json", "report.html"
@@ -18,18 +20,22 @@ LONGEST_STEM = 60
 def new_folder(runs: Path, task: str, name: str | None, fallback: str) -> Path:
     """Make `runs/task/name`; without a name, one is made from `fallback` and a number.
 
-    Raises RecipeError where the name is taken, ResourceError where the disk refuses.
+    Raises RecipeError where the name is taken, ResourceError where the disk refuses. A folder that a process left which
+    was killed before it knew what to train is as good as none.
     """
     above = runs / task
     try:
         above.mkdir(parents=True, exist_ok=True)
         if name is not None:
             place = above / name
-            if place.exists():
+            if place.exists() and not _is_abandoned(place):
+                living = holder(place)
                 raise RecipeError(
-                    "name", f"{place} exists already", f"choose another name, or: penstock resume {place}"
+                    "name",
+                    f"{place} exists already" + (f", and {living} is at work in it" if living else ""),
+                    f"choose another name, or: penstock resume {place}",
                 )
-            place.mkdir()
+            place.mkdir(exist_ok=True)
             return place
         stem = re.sub(r"[^\w.-]+", "-", fallback).strip("-.")[:LONGEST_STEM] or task
         number = 1
@@ -71,6 +77,13 @@ def find_run(where: str | Path, runs: Path = Path("runs")) -> Path:
 def all_runs(runs: Path) -> list[Path]:
     """Every run's folder, oldest first."""
     return sorted((file.parent for file in runs.glob(f"*/*/{RECIPE}")), key=lambda folder: folder.stat().st_mtime)
+
+
+def _is_abandoned(place: Path) -> bool:
+    """Whether nothing is there but what is written before recipe.json, and nobody is at it."""
+    if not place.is_dir() or holder(place) is not None:
+        return False
+    return all(entry in (DATA, SKIPPED) or entry.startswith(".") for entry in os.listdir(place))
 
 
 def _refused(path: Path, error: OSError) -> ResourceError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,7 +14,7 @@ from rich.table import Column
 from rich.text import Text
 
 from penstock.core.errors import CheckpointError, harmless
-from penstock.core.files import disk_error, finite, write_json, write_text
+from penstock.core.files import disk_error, finite, write_bytes, write_json
 from penstock.engine.tuning.rules import described, settled_choices
 from penstock.engine.watcher import Row, Watcher
 from penstock.recipes.recipe import Recipe
@@ -28,22 +29,50 @@ class MetricsFile(Watcher):
     def __init__(self, path: Path) -> None:
         self.path = path
 
+    def check(self, rows: object) -> None:
+        """Raises CheckpointError where the file lacks some of the rows that a checkpoint knows."""
+        found = len(self._lines())
+        if not isinstance(rows, int) or found < rows:
+            raise CheckpointError(
+                self.path, f"it has {found} rows, the checkpoint knows {rows}", "restore it, or train again"
+            )
+
     def started(self, engine: Engine) -> None:
         """Drop the rows written after the checkpoint. Raises CheckpointError where some before it are gone."""
-        lines = self.path.read_text(encoding="utf-8").splitlines(keepends=True) if self.path.exists() else []
-        if len(lines) < engine.rows:
-            problem = f"it has {len(lines)} rows, the checkpoint knows {engine.rows}"
-            raise CheckpointError(self.path, problem, "restore it, or train again")
-        write_text(self.path, "".join(lines[: engine.rows]))
+        self.check(engine.rows)
+        write_bytes(self.path, b"".join(self._lines()[: engine.rows]))
 
     def measured(self, row: Row) -> None:
-        """One more line. Raises ResourceError where the disk refuses."""
-        line = json.dumps(finite(row), allow_nan=False) + "\n"
+        """One more line. Raises ResourceError where the disk refuses, and leaves no part of a line."""
+        line = (json.dumps(finite(row), allow_nan=False) + "\n").encode()
         try:
-            with self.path.open("a", encoding="utf-8") as file:
-                file.write(line)
+            with self.path.open("ab", buffering=0) as file:
+                end = file.tell()
+                try:
+                    while line:
+                        line = line[file.write(line) :]
+                except OSError:
+                    file.truncate(end)
+                    raise
         except OSError as error:
             raise disk_error(self.path, error, len(line)) from error
+
+    def saving(self) -> None:
+        """Flush the rows to the disk: after a power cut, a checkpoint must find those that it knows."""
+        try:
+            with self.path.open("rb") as file:
+                os.fsync(file.fileno())
+        except OSError as error:
+            raise disk_error(self.path, error, 0) from error
+
+    def _lines(self) -> list[bytes]:
+        """Whole lines only: the last may have been cut off by a kill."""
+        try:
+            return [line for line in self.path.read_bytes().splitlines(keepends=True) if line.endswith(b"\n")]
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            raise CheckpointError(self.path, f"cannot be read ({error.strerror})", "check its permissions") from error
 
 
 class RecipeFile(Watcher):
