@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from penstock.core.batch import Batch
     from penstock.core.errors import PenstockError
     from penstock.core.objective import Evaluation, Objective, Source, Update
-    from penstock.data.examples import ImageFiles, InMemory
+    from penstock.data.examples import InMemory
+    from penstock.data.image_files import ImageFiles
     from penstock.data.sources import InOrder, Shuffled
     from penstock.engine.checkpoint import Checkpoints
     from penstock.engine.engine import Engine
@@ -36,7 +37,8 @@ _HOMES = {
     "core.batch": ("Batch",),
     "core.errors": ("PenstockError",),
     "core.objective": ("Evaluation", "Objective", "Source", "Update"),
-    "data.examples": ("ImageFiles", "InMemory"),
+    "data.examples": ("InMemory",),
+    "data.image_files": ("ImageFiles",),
     "data.sources": ("InOrder", "Shuffled"),
     "engine.checkpoint": ("Checkpoints",),
     "engine.engine": ("Engine",),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import platform
@@ -45,7 +46,7 @@ def train(recipe: Recipe, supplied: Supplied = NOTHING, console: Console | None 
     threads = set_threads(job.recipe.threads)
     show_facts(console, job.facts)
     engine = make_engine(job)
-    with stopping(engine.stop) as asked:
+    with contextlib.closing(job), stopping(engine.stop) as asked:
         folder = _begin(job, threads)
         return _execute(job, engine, folder, console, asked)
 
@@ -85,7 +86,7 @@ def resume(
             job.facts["origin"], "the data have changed since this run began", "restore them, or train anew"
         )
     engine = make_engine(job)
-    with stopping(engine.stop) as asked:
+    with contextlib.closing(job), stopping(engine.stop) as asked:
         _load(engine, Checkpoints(folder / CHECKPOINTS), checkpoint, console)
         return _execute(job, engine, folder, console, asked)
 
