@@ -275,13 +275,16 @@ def resident(pid: int) -> int:
 
 
 @linux
-def test_memory_handles_and_threads_stay_flat_over_many_epochs(opened: dict[int, ImageFiles]) -> None:
-    source = shuffled(opened[2])
+@pytest.mark.parametrize("memory", [0, 10 * 3 * 64 * 64])
+def test_memory_handles_and_threads_stay_flat_over_many_epochs(memory: int, folder: Path) -> None:
+    examples = ImageFiles(sorted(folder.iterdir()), (3, 64, 64), {}, workers=2, memory=memory)
+    source = shuffled(examples)
 
     def held() -> tuple[int, int, int]:
-        pids = ["self", *(process.pid for process in pool_of(opened[2]).processes)]
-        handles = sum(len(os.listdir(f"/proc/{pid}/fd")) for pid in pids)
-        return handles, len(os.listdir("/proc/self/task")), sum(resident(pid) for pid in (os.getpid(), *pids[1:]))
+        pids = [process.pid for process in pool_of(examples).processes]
+        assert max(len(os.listdir(f"/proc/{pid}/fd")) for pid in pids) < 12  # one may be in the middle of a file
+        parent = [len(os.listdir(f"/proc/self/{what}")) for what in ("fd", "task")]
+        return parent[0], parent[1], sum(resident(pid) for pid in (os.getpid(), *pids))
 
     def epochs(count: int) -> None:
         for _ in range(count * source.epoch_steps):
@@ -289,10 +292,11 @@ def test_memory_handles_and_threads_stay_flat_over_many_epochs(opened: dict[int,
 
     epochs(20)
     before = held()
-    epochs(200)
+    epochs(80)
     after = held()
+    examples.close()
     assert after[:2] == before[:2]
-    assert after[2] - before[2] < 4 << 20  # the 6,000 pictures that went by are 540 KB; their 44,000 tensors far more
+    assert after[2] - before[2] < 8 << 20  # the pictures that went by take 29 MB
 
 
 @linux

@@ -20,7 +20,7 @@ _AGAIN = "delete the file to have it downloaded again"
 
 @dataclass(frozen=True)
 class CifarLayout:
-    """What an archive holds: files of records. Each has `labels` bytes, of which the last counts, and 3,072 of pixels."""
+    """What an archive holds: files of records with `labels` bytes, of which the last counts, and 3,072 of pixels."""
 
     folder: str
     train: tuple[str, ...]
@@ -55,8 +55,8 @@ CIFAR100 = CifarLayout(
 def read_cifar(path: Path, layout: CifarLayout) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Images (N, 3, 32, 32) uint8, the class name of each (N,), and "train" or "test" for each (N,).
 
-    Raises DataError, with the member and the byte, for an archive that is damaged, lacks a file, holds more than such an
-    archive does, or has a label out of range.
+    Raises DataError, with the member and the byte, for an archive that is damaged, lacks a file, holds more than such
+    an archive does, or has a label out of range.
     """
     found = _members(existing_file(path), layout)
     names = _class_names(path, layout, found)

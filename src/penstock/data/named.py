@@ -126,7 +126,9 @@ def _bundled(known: NamedSet) -> Loaded:
 
 def _idx_set(folder: Path, names: tuple[str, ...]) -> Loaded:
     """Images and labels from four idx files. Raises DataError, with file and byte, for what does not belong there."""
-    images, labels, splits = [], [], []
+    images: list[np.ndarray] = []
+    labels: list[np.ndarray] = []
+    splits: list[np.ndarray] = []
     for stem, split in _SPLITS.items():
         pictures = _bytes(folder / f"{stem}-images-idx3-ubyte.gz", 3)
         file = folder / f"{stem}-labels-idx1-ubyte.gz"

@@ -7,7 +7,7 @@ import contextlib
 import hashlib
 import io
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
@@ -23,6 +23,7 @@ from penstock.data.examples import Examples, InMemory
 from penstock.data.image_files import ImageFiles
 from penstock.data.images import find_files, measure, read_headers
 from penstock.data.opening import ImageData, Pictures, as_pixels
+from penstock.data.paths import unreadable
 from penstock.data.pixels import Augment, PixelScaling, PixelTransform
 from penstock.data.pool import usual_workers
 from penstock.data.sources import Transform
@@ -144,7 +145,7 @@ class ImageMaterial(Material):
         kept = "held in memory"
         if self.streams:
             share = min(self._budget / self._bytes, 1)
-            kept = f"read from disk as needed, by {self._workers} processes; {share:.0%} stay in memory"
+            kept = f"read from disk as needed (workers: {self._workers}; {share:.0%} stay in memory)"
         varied = f"shifted by up to {self.augment.shift}" + (", mirrored" if self.augment.flip else "")
         detail = f"{self._sizes()}; {kept}; in training {varied}"
         return {"image": {"channels": channels, "height": height, "width": width, "detail": detail}}
@@ -158,7 +159,7 @@ class ImageMaterial(Material):
         if self.pictures.pixels is not None:
             digests = [hashlib.blake2b(p.tobytes(), digest_size=16).digest() for p in self.pictures.pixels]
         else:
-            digests = [hashlib.blake2b(f.read_bytes(), digest_size=16).digest() for f in self.pictures.files]
+            digests = [hashlib.blake2b(f, digest_size=16).digest() for f in self._contents()]
         return findings + audit_images(digests, self.labels, "classify" if task == "classify" else "regress", splits)
 
     def show(self, row: int) -> Shown:
@@ -185,12 +186,23 @@ class ImageMaterial(Material):
             assert self.pictures.pixels is not None
             digest.update(self.pictures.pixels.tobytes())
             return digest.hexdigest()[:16]
-        sizes = [file.stat().st_size for file in self.pictures.files]
+        try:
+            sizes = [file.stat().st_size for file in self.pictures.files]
+        except OSError as error:
+            raise unreadable(Path(error.filename), error) from None
         digest.update("\x1f".join(f"{place}:{size}" for place, size in zip(self.pictures.places, sizes)).encode())
         if sum(sizes) <= self._budget:
-            for file in self.pictures.files:
-                digest.update(file.read_bytes())
+            for content in self._contents():
+                digest.update(content)
         return digest.hexdigest()[:16]
+
+    def _contents(self) -> Iterator[bytes]:
+        """The files as they lie on the disk."""
+        for file in self.pictures.files:
+            try:
+                yield file.read_bytes()
+            except OSError as error:
+                raise unreadable(file, error) from None
 
     @property
     def _budget(self) -> int:
