@@ -121,7 +121,8 @@ def main() -> None:
                 rounds[name].append((time.process_time() - began) / STEPS * 1e6)
     found = {name: round(statistics.median(times), 1) for name, times in rounds.items()}
     needed = found["batch"] + found["forward and backward"]
-    own = {name: round(found[name] - needed, 1) for name in ("whole step", "whole step, clipping", "bare loop, clipping")}
+    compared = ("whole step", "whole step, clipping", "bare loop, clipping")
+    own = {name: round(found[name] - needed, 1) for name in compared}
     result = {
         "command": "python benchmarks/overhead.py",
         "machine": f"{platform.machine()}, {torch.cpu.get_capabilities()['cpu_name']}, torch {torch.__version__}",

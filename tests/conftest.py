@@ -252,7 +252,8 @@ def listing() -> Callable[..., Path]:
 
 
 LEAST = "--threads 1 --log-every 3 --steps 7"
-SMALL = "--batch-size 8 --evaluate-every 0.5 --ema 0.9 --net.hidden 8 --net.dropout 0.3 --image.shift 1 --image.flip"
+SMALL = "--batch-size 8 --evaluate-every 0.5 --ema 0.9 --net.hidden 8 --net.dropout 0.3"
+VARIED = "--image.shift 1 --image.flip"
 
 
 @pytest.fixture
@@ -271,9 +272,16 @@ def words_for() -> Callable[[str, str, Path], list[str]]:
             where = [str(write_table(folder / "t.csv")), "--target", "animal" if task == "classify" else "price"]
             where += ["--accumulate", "2"]
         elif task == "classify":
-            where = [str(write_pictures(folder / "图片")), "--net.widths", "4"]
+            where = [str(write_pictures(folder / "图片")), "--net.widths", "4", *VARIED.split()]
         else:
-            where = [str(write_listing(folder / "listed")), "--target", "brightness", "--net.widths", "4"]
+            where = [
+                str(write_listing(folder / "listed")),
+                "--target",
+                "brightness",
+                "--net.widths",
+                "4",
+                *VARIED.split(),
+            ]
         return [*words, *SMALL.split(), "--data", *where]
 
     return make

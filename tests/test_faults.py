@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import os
@@ -12,6 +13,7 @@ import signal
 import struct
 import subprocess
 import sys
+import threading
 import time
 import zipfile
 import zlib
@@ -31,6 +33,7 @@ from penstock.core.errors import RecipeError
 from penstock.core.lock import locked
 from penstock.core.manifest import MANIFEST, write_manifest
 from penstock.core.tensors import load_tensors, save_tensors
+from penstock.data import pool
 from penstock.engine.checkpoint import Checkpoints
 from penstock.engine.stepper import Stepper
 from penstock.recipes.recipe import TASKS, recipe_type
@@ -222,6 +225,8 @@ class TestPictures:
 
         with monkeypatch.context() as patch:
             patch.setattr(MetricsFile, "measured", gone)
+            patch.setattr(pool, "PIECE_ROWS", 2)  # so few pictures would all be read ahead before it goes
+            patch.setattr(pool, "BUFFER_BYTES", 1)
             outcome = penstock(f"{line} --workers {workers} --name part")
         outcome.refused(3, "p/train/dog/7.png", "not there", alone=False)
         run = here / "runs" / "classify" / "part"
@@ -342,6 +347,42 @@ class TestRecipes:
         penstock(f"train {task} --recipe {name}").refused(2, name)
         assert [path.name for path in here.iterdir()] == [name]
 
+    @every_labelled_task
+    @pytest.mark.parametrize("flag", ["--image.flip", "--image.size 16", "--image.workers 2", "--image.shift 0"])
+    def test_a_setting_for_pictures_on_a_table(
+        self, task: str, flag: str, penstock: Command, here: Path, table: Writer
+    ) -> None:
+        table(here / "t.csv")
+        name = flag.split()[0].removeprefix("--")
+        line = f"train {task} --data t.csv --target {COLUMN[task]} --steps 2 {flag}"
+        penstock(line).refused(2, name, "pictures", "a table")
+        assert not (here / "runs").exists()
+
+    @pytest.mark.parametrize(
+        "flag", ["--target x", "--table.delimiter ;", "--table.missing x", "--columns.a number", "--split.column part"]
+    )
+    def test_a_setting_for_tables_on_pictures(self, flag: str, penstock: Command, here: Path, pictures: Writer) -> None:
+        pictures(here / "p")
+        name = flag.split()[0].removeprefix("--")
+        penstock(f"train classify --data p --steps 2 {flag}").refused(2, name, "tables", "p is pictures")
+        assert not (here / "runs").exists()
+
+    @every_case
+    @pytest.mark.usefixtures("no_report")
+    def test_the_record_of_a_run_is_a_recipe(
+        self, task: str, data: str, penstock: Command, here: Path, words_for: Words, same_runs: Command
+    ) -> None:
+        """All settings stand in it, those too that have no meaning for the data."""
+        words = words_for(task, data, here)
+        if data == "pictures":
+            words += ["--image.memory", "1e-9"]
+        assert penstock("", *words, "--name", "one").code == 0
+        runs = here / "runs" / task
+        recorded = json.loads((runs / "one" / "recipe.json").read_text(encoding="utf-8"))
+        assert recorded["image"]["workers"] == (pool.usual_workers() if data == "pictures" else None)
+        assert penstock(f"train --recipe {runs / 'one' / 'recipe.json'} --name two").code == 0
+        same_runs(runs / "one", runs / "two")
+
     def test_head_unlike_the_class_count(self, here: Path) -> None:
         x, y = np.random.default_rng(0).normal(size=(60, 4)).astype(np.float32), np.arange(60) % 3
         with pytest.raises(RecipeError, match=r"it gives \(6, 5\) for 6 examples, the data need \(6, 3\)"):
@@ -420,15 +461,121 @@ class TestResume:
         rows = [(here / "runs/classify" / seed / "metrics.jsonl").read_text() for seed in ("0", "1")]
         assert rows[0] != rows[1]
 
+    @every_labelled_task
+    @pytest.mark.parametrize("memory", [1e-9, 1e-6], ids=["nothing kept", "some kept"])
     def test_the_number_of_workers_changes_nothing(
-        self, penstock: Command, here: Path, words_for: Words, same_runs: Command
+        self, task: str, memory: float, penstock: Command, here: Path, words_for: Words, same_runs: Command
     ) -> None:
-        words = [*words_for("classify", "pictures", here), "--image.memory", "1e-9"]
-        assert penstock("", *words, "--name", "w0").code == 0
-        assert penstock("", *words, "--name", "w4", "--image.workers", "4").code == 0
-        facts = json.loads((here / "runs/classify/w4/data.json").read_text(encoding="utf-8"))
-        assert "read from disk" in facts["image"]["detail"]
-        same_runs(here / "runs/classify/w0", here / "runs/classify/w4")
+        """Nor does whether pictures are held, kept in part or always read again."""
+        words = words_for(task, "pictures", here)
+        assert penstock("", *words, "--name", "held").code == 0
+        for workers in (0, 4):
+            streamed = ("--image.memory", memory, "--image.workers", workers, "--name", f"w{workers}")
+            assert penstock("", *words, *streamed).code == 0
+            facts = json.loads((here / f"runs/{task}/w{workers}/data.json").read_text(encoding="utf-8"))
+            assert f"read from disk as needed (workers: {workers}; " in facts["image"]["detail"]
+            same_runs(here / f"runs/{task}/held", here / f"runs/{task}/w{workers}")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="finds processes in /proc")
+class TestWorkers:
+    """Line 21, and that no worker is left behind."""
+
+    STREAMED = ("--image.memory", "1e-9", "--image.workers", "2")
+
+    @every_labelled_task
+    @pytest.mark.usefixtures("no_report")
+    def test_killed(
+        self,
+        task: str,
+        penstock: Command,
+        here: Path,
+        words_for: Words,
+        same_runs: Command,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        words = [*words_for(task, "pictures", here), *self.STREAMED]
+        assert penstock("", *words, "--name", "whole").code == 0
+        measured, started, killed = MetricsFile.measured, pool.DecoderPool.__init__, []
+        pools: list[pool.DecoderPool] = []
+
+        def noted(self: pool.DecoderPool, *given: Any) -> None:
+            started(self, *given)
+            pools.append(self)
+
+        def kill(self: MetricsFile, row: dict[str, Any]) -> None:
+            measured(self, row)
+            if row["step"] == 3 and row["split"] == "train" and not killed:
+                killed.append(time.perf_counter())
+                pools[-1].processes[1].kill()
+
+        monkeypatch.setattr(pool.DecoderPool, "__init__", noted)
+        monkeypatch.setattr(MetricsFile, "measured", kill)
+        outcome = penstock("", *words, "--name", "part")
+        assert time.perf_counter() - killed[0] < 10
+        outcome.refused(7, "loader", "worker process died", "penstock resume", alone=False)
+        run = here / "runs" / task / "part"
+        (saved,) = Checkpoints(run / "checkpoints").names()
+        assert 3 <= int(saved[5:]) < 7  # batches that had been read ahead may still be trained on
+        assert all(process.poll() is not None for every in pools for process in every.processes)
+        assert penstock("resume part").code == 0
+        assert all(process.poll() is not None for every in pools for process in every.processes)
+        same_runs(here / "runs" / task / "whole", run)
+
+    @pytest.mark.parametrize(
+        ("number", "code"), [(None, 0), (signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGKILL, -signal.SIGKILL)]
+    )
+    def test_none_is_left(
+        self, number: int | None, code: int, processes: Any, words_for: Words, tmp_path: Path
+    ) -> None:
+        moments = [] if number is None else [(*PLACES["step"], number)]
+        with Onlooker(tmp_path) as seen:
+            outcome = processes.run(tmp_path, [*words_for("classify", "pictures", tmp_path), *self.STREAMED], moments)
+        assert outcome.code == code, outcome.err
+        assert len(seen.workers) == 2
+        deadline = time.monotonic() + 5
+        while left := seen.workers & workers_in(tmp_path):
+            assert time.monotonic() < deadline, left
+            time.sleep(0.01)
+
+    def test_none_is_left_by_an_error(self, processes: Any, words_for: Words, tmp_path: Path) -> None:
+        words = [*words_for("classify", "pictures", tmp_path), *self.STREAMED]
+        with Onlooker(tmp_path) as seen:
+            processes.run(tmp_path, [*words, "--monitor", "acuracy"]).refused(2, "'acuracy'")
+        assert len(seen.workers) == 2
+        assert not workers_in(tmp_path)
+
+
+def workers_in(folder: Path) -> set[int]:
+    """The loader workers that run in a folder; one that is dead and only waits to be asked about does not run."""
+    found = set()
+    for entry in Path("/proc").iterdir():
+        with contextlib.suppress(OSError):  # it has ended
+            ours = entry.name.isdecimal() and b"penstock.data.worker" in (entry / "cmdline").read_bytes()
+            if ours and Path(os.readlink(entry / "cwd")) == folder:
+                found.add(int(entry.name))
+    return found
+
+
+class Onlooker:
+    """Notes, while it is entered, which workers run in a folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.workers: set[int] = set()
+        self._folder, self._done = folder.resolve(), threading.Event()
+        self._thread = threading.Thread(target=self._look)
+
+    def _look(self) -> None:
+        while not self._done.wait(0.005):
+            self.workers |= workers_in(self._folder)
+
+    def __enter__(self) -> Onlooker:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._done.set()
+        self._thread.join()
 
 
 class OneBadGradient(nn.Module):

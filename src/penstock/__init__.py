@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from penstock.core.ranks import Ranks
     from penstock.core.shared import rows
     from penstock.core.together import together
-    from penstock.data.examples import ImageFiles, InMemory
+    from penstock.data.examples import InMemory
+    from penstock.data.image_files import ImageFiles
     from penstock.data.sources import InOrder, Shuffled
     from penstock.engine.checkpoint import Checkpoints
     from penstock.engine.engine import Engine
@@ -42,7 +43,8 @@ _HOMES = {
     "core.ranks": ("Ranks",),
     "core.shared": ("rows",),
     "core.together": ("together",),
-    "data.examples": ("ImageFiles", "InMemory"),
+    "data.examples": ("InMemory",),
+    "data.image_files": ("ImageFiles",),
     "data.sources": ("InOrder", "Shuffled"),
     "engine.checkpoint": ("Checkpoints",),
     "engine.engine": ("Engine",),

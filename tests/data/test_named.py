@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
-import http.server
 import io
 import tarfile
-import threading
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -22,61 +20,21 @@ PUBLIC = Path(__file__).parents[2].parent / "shared" / "data"
 needs_public = pytest.mark.skipif(not PUBLIC.is_dir(), reason="needs the public sets beside the checkout")
 
 
-class Home(http.server.BaseHTTPRequestHandler):
-    """Serves `files`; a path in `cut` breaks off half way."""
-
-    files: dict[str, bytes]
-    cut: set[str]
-
-    def do_GET(self) -> None:
-        content = self.files.get(self.path)
-        if content is None:
-            self.send_error(404)
-            return
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(content)))
-        self.end_headers()
-        self.wfile.write(content[: len(content) // 2] if self.path in self.cut else content)
-
-    def log_message(self, format: str, *args: object) -> None:
-        """Silence."""
-
-
 @pytest.fixture
-def home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[type[Home]]:
-    """A web server on this machine that the adult set is told to come from, and an empty cache."""
-    handler = type("Home", (Home,), {"files": {}, "cut": set()})
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    monkeypatch.setenv("no_proxy", "*")
-    monkeypatch.delenv("PENSTOCK_DATA", raising=False)
-    monkeypatch.setenv("PENSTOCK_CACHE", str(tmp_path / "缓存"))
+def home(server: tuple[Any, int], publish: Callable[..., None]) -> Any:
+    """The server, with a small adult set."""
     rows = [["39", "State-gov", "?", *["x"] * 11, label] for label in ("<=50K", ">50K")]
     train = "\n".join(", ".join(row) for row in rows) + "\n\n"
-    handler.files["/adult.data"] = train.encode()
-    handler.files["/adult.test"] = b"|1x3 Cross validator\n" + train.replace("50K", "50K.").encode()
-    files = tuple(
-        dataclasses.replace(
-            file,
-            url=f"http://127.0.0.1:{server.server_port}/{file.arrives_as}",
-            sha256=hashlib.sha256(handler.files[f"/{file.arrives_as}"]).hexdigest(),
-            size=len(handler.files[f"/{file.arrives_as}"]),
-        )
-        for file in NAMED["adult"].files
-    )
-    monkeypatch.setitem(NAMED, "adult", dataclasses.replace(NAMED["adult"], files=files))
-    yield handler
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    test = b"|1x3 Cross validator\n" + train.replace("50K", "50K.").encode()
+    publish("adult", {"adult.data": train.encode(), "adult.test": test})
+    return server[0]
 
 
 def kept(tmp_path: Path) -> list[str]:
     return sorted(path.name for path in (tmp_path / "缓存" / "adult").iterdir())
 
 
-def test_a_set_is_downloaded_once_converted_and_counted(home: type[Home], tmp_path: Path) -> None:
+def test_a_set_is_downloaded_once_converted_and_counted(home: Any, tmp_path: Path) -> None:
     seen: list[tuple[int, int]] = []
     adult = load("adult", lambda arrived, total: seen.append((arrived, total)))
     total = sum(map(len, home.files.values()))
@@ -92,14 +50,14 @@ def test_a_set_is_downloaded_once_converted_and_counted(home: type[Home], tmp_pa
     assert load("adult").frame is not None
 
 
-def test_a_wrong_checksum_keeps_nothing(home: type[Home], tmp_path: Path) -> None:
+def test_a_wrong_checksum_keeps_nothing(home: Any, tmp_path: Path) -> None:
     home.files["/adult.test"] = home.files["/adult.test"].replace(b"39", b"93")
     with pytest.raises(DataError, match=r"adult\.test: the file has SHA-256"):
         download("adult")
     assert kept(tmp_path) == ["train.csv"]
 
 
-def test_a_download_that_breaks_off_keeps_nothing(home: type[Home], tmp_path: Path) -> None:
+def test_a_download_that_breaks_off_keeps_nothing(home: Any, tmp_path: Path) -> None:
     home.cut.add("/adult.data")
     size = len(home.files["/adult.data"])
     with pytest.raises(DataError, match=f"broke off after {size // 2} of {size} bytes"):
@@ -109,7 +67,7 @@ def test_a_download_that_breaks_off_keeps_nothing(home: type[Home], tmp_path: Pa
     assert download("adult") == tmp_path / "缓存" / "adult"
 
 
-def test_a_download_never_exceeds_the_published_length(home: type[Home], tmp_path: Path) -> None:
+def test_a_download_never_exceeds_the_published_length(home: Any, tmp_path: Path) -> None:
     home.files["/adult.data"] += bytes(1 << 20)
     received: list[int] = []
     with pytest.raises(DataError, match="sends more than"):
@@ -118,7 +76,7 @@ def test_a_download_never_exceeds_the_published_length(home: type[Home], tmp_pat
     assert kept(tmp_path) == []
 
 
-def test_without_network_the_error_says_what_to_put_where(home: type[Home], tmp_path: Path) -> None:
+def test_without_network_the_error_says_what_to_put_where(home: Any, tmp_path: Path) -> None:
     content = dict(home.files)
     home.files.clear()
     folder = tmp_path / "缓存" / "adult"
@@ -165,7 +123,11 @@ def test_the_catalogue_is_complete() -> None:
     for name, known in NAMED.items():
         assert known.name == name
         assert all(len(file.sha256) == 64 and file.size > 0 for file in known.files)
+        assert all(set(file.sha256) <= set("0123456789abcdef") for file in known.files)
         assert (known.target is None) == (known.kind == "image")
+        assert len(set(known.classes)) == len(known.classes)
+    digests = [file.sha256 for known in NAMED.values() for file in known.files]
+    assert len(set(digests)) == len(digests)
 
 
 @pytest.mark.parametrize("name", ["wine", "breast-cancer", "diabetes"])

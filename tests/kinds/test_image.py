@@ -13,7 +13,8 @@ import torch
 from PIL import Image
 
 from penstock.core.errors import DataError
-from penstock.data.examples import ImageFiles, InMemory
+from penstock.data.examples import InMemory
+from penstock.data.image_files import ImageFiles
 from penstock.data.opening import ImageData, Pictures, ReadOptions, open_data
 from penstock.data.pixels import PixelScaling
 from penstock.kinds.image import ImageKind, ImageMaterial, ReadImages
@@ -51,16 +52,57 @@ def test_one_size_for_all(
         for number, (height, width) in enumerate(sizes):
             Image.fromarray(np.zeros((height, width), np.uint8)).save(tmp_path / name / f"{number}.png")
     found = material(tmp_path, ReadImages(size=wanted))
+    found.fit(np.arange(2 * len(sizes)))
     assert found.shape == (1, *expected)
     assert found.facts()["image"]["height"] == expected[0]
+
+
+def test_the_size_is_that_of_the_training_rows(tmp_path: Path) -> None:
+    """Larger and coloured pictures, more of them than of the others, stand elsewhere."""
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        for number in range(6):
+            grey = number % 3 == 0
+            pixels = np.zeros((20, 16) if grey else (40, 40, 3), np.uint8)
+            Image.fromarray(pixels).save(tmp_path / name / f"{number}.png")
+    for memory in (4.0, 1e-9):
+        found = material(tmp_path, ReadImages(memory=memory))
+        rows = np.array([0, 3, 6, 9])
+        kind = found.fit(rows)
+        assert kind.shape == (1, 20, 16)
+        assert "from 20 x 16 to 40 x 40, fitted into 20 x 16" in found.facts()["image"]["detail"]
+        assert found.examples(kind, {})[torch.arange(12)]["image"].shape == (12, 1, 20, 16)
+        assert material(tmp_path, ReadImages(memory=memory)).fit(np.arange(12)).shape == (3, 40, 40)
+
+
+def test_a_model_that_there_is_already_gives_the_size(tmp_path: Path, pictures: Writer) -> None:
+    folder = pictures(tmp_path / "p")
+    kind = ImageKind((1, 12, 10), PixelScaling([0.0], [1.0]))
+    for memory in (4.0, 1e-9):
+        examples = material(folder, ReadImages(memory=memory)).examples(kind, {})
+        assert examples[torch.tensor([3])]["image"].shape == (1, 1, 12, 10)
+    with pytest.raises(DataError, match=r"p: pictures of shape \(3, 4, 4\); this model takes \(1, 12, 10\)"):
+        of_pixels(np.zeros((2, 3, 4, 4), np.uint8)).examples(kind, {})
+
+
+def test_many_pictures_are_held_with_the_help_of_processes(
+    tmp_path: Path, pictures: Writer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = pictures(tmp_path / "p")
+    held = [material(folder, ReadImages(workers=workers)) for workers in (0, 2)]
+    monkeypatch.setattr("penstock.kinds.image.MANY", 20)
+    kinds = [each.fit(np.arange(24)) for each in held]
+    assert kinds[0].to_json() == kinds[1].to_json()
+    assert held[1].pictures.pixels is not None
+    assert np.array_equal(held[0].pictures.pixels, held[1].pictures.pixels)
 
 
 def test_held_and_streamed_are_the_same(tmp_path: Path, pictures: Writer) -> None:
     folder = pictures(tmp_path / "p")
     held, streamed = material(folder), material(folder, ReadImages(memory=1e-9))
-    assert (held.streams, streamed.streams) == (False, True)
     rows = np.arange(0, 24, 2)
     kinds = [each.fit(rows) for each in (held, streamed)]
+    assert (held.streams, streamed.streams) == (False, True)
     assert kinds[0].to_json() == kinds[1].to_json()
     examples = [each.examples(kind, {"target": torch.arange(24)}) for each, kind in zip((held, streamed), kinds)]
     assert [type(each) for each in examples] == [InMemory, ImageFiles]
@@ -164,8 +206,9 @@ def test_a_listing_of_pictures(tmp_path: Path, listing: Writer) -> None:
 
     path = listing(tmp_path / "v1.2")
     whole = read(path)
-    assert whole.shape == (1, 8, 8)
+    assert whole.fit(np.arange(30)).shape == (1, 8, 8)
     assert whole.labels.name == "shade"
+    assert any("left out ('brightness')" in finding for finding in whole.audit("classify", {"train": np.arange(30)}))
     assert whole.labels.index[4] == "pics/4.png"
     (tmp_path / "v1.2" / "list.csv").rename(tmp_path / "v1.2" / "train.csv")
     assert read(tmp_path / "v1.2").fingerprint() != ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from penstock.data.cifar import CIFAR10, CIFAR100, CifarLayout
 from penstock.data.download import RemoteFile
 
 
@@ -12,8 +13,8 @@ from penstock.data.download import RemoteFile
 class NamedSet:
     """A public set under a short name; `files` is empty where scikit-learn brings the set along.
 
-    Every file is checked against a published SHA-256. `target` is the column to predict, None for pictures, whose
-    labels stand beside them.
+    Every file is checked against a published SHA-256 when it is downloaded. `target` is the column to predict, None for
+    pictures, whose labels stand beside them.
     """
 
     name: str
@@ -25,27 +26,31 @@ class NamedSet:
     home: str
     target: str | None
     files: tuple[RemoteFile, ...] = ()
+    classes: tuple[str, ...] = ()
+    """The names of the labels 0, 1, ... of idx files."""
+    cifar: CifarLayout | None = None
+    """What the archive holds that is the only file."""
 
 
-CLOTHES = (
-    "T-shirt/top",
-    "Trouser",
-    "Pullover",
-    "Dress",
-    "Coat",
-    "Sandal",
-    "Shirt",
-    "Sneaker",
-    "Bag",
-    "Ankle boot",
-)
+_CLOTHES = "T-shirt/top,Trouser,Pullover,Dress,Coat,Sandal,Shirt,Sneaker,Bag,Ankle boot"
+_HIRAGANA = "o お,ki き,su す,tsu つ,na な,ha は,ma ま,ya や,re れ,wo を"
 _UCI = "https://archive.ics.uci.edu/ml/machine-learning-databases/adult/"
 _ZALANDO = "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/"  # it has no https; the digest is what counts
+_MNIST = "https://storage.googleapis.com/cvdf-datasets/mnist/"
+_KMNIST = "http://codh.rois.ac.jp/kmnist/dataset/kmnist/"  # as above
+_TORONTO = "https://www.cs.toronto.edu/~kriz/"
 _SKLEARN = "https://scikit-learn.org/stable/datasets/toy_dataset.html"
 
 
-def _clothes(name: str, size: int, digest: str) -> RemoteFile:
-    return RemoteFile(_ZALANDO + name, digest, size, arrives_as=name, save_as=name)
+def _kept_as_it_is(url: str, digest: str, size: int) -> RemoteFile:
+    name = url.rpartition("/")[2]
+    return RemoteFile(url, digest, size, arrives_as=name, save_as=name)
+
+
+def _idx(home: str, *published: tuple[int, str]) -> tuple[RemoteFile, ...]:
+    """The four files of a set in the layout of MNIST, from their lengths and digests."""
+    names = [f"{part}-{what}-ubyte.gz" for part in ("train", "t10k") for what in ("images-idx3", "labels-idx1")]
+    return tuple(_kept_as_it_is(home + name, digest, size) for name, (size, digest) in zip(names, published))
 
 
 NAMED: dict[str, NamedSet] = {
@@ -98,28 +103,86 @@ NAMED: dict[str, NamedSet] = {
         licence="MIT",
         home="https://github.com/zalandoresearch/fashion-mnist",
         target=None,
+        files=_idx(
+            _ZALANDO,
+            (26_421_880, "3aede38d61863908ad78613f6a32ed271626dd12800ba2636569512369268a84"),
+            (29_515, "a04f17134ac03560a47e3764e11b92fc97de4d1bfaf8ba1a3aa29af54cc90845"),
+            (4_422_102, "346e55b948d973a97e58d2351dde16a484bd415d4595297633bb08f03db6a073"),
+            (5_148, "67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5"),
+        ),
+        classes=tuple(_CLOTHES.split(",")),
+    ),
+    "mnist": NamedSet(
+        name="mnist",
+        task="classify",
+        kind="image",
+        summary="handwritten digits, grey, 28 x 28 pixels, 10 classes, 60,000 to train and 10,000 to test",
+        rows=70_000,
+        licence="CC BY-SA 3.0",
+        home="http://yann.lecun.com/exdb/mnist/",
+        target=None,
+        files=_idx(
+            _MNIST,
+            (9_912_422, "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609"),
+            (28_881, "3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c"),
+            (1_648_877, "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6"),
+            (4_542, "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6"),
+        ),
+        classes=tuple("0123456789"),
+    ),
+    "kmnist": NamedSet(
+        name="kmnist",
+        task="classify",
+        kind="image",
+        summary="handwritten hiragana, grey, 28 x 28 pixels, 10 classes, 60,000 to train and 10,000 to test",
+        rows=70_000,
+        licence="CC BY-SA 4.0",
+        home="http://codh.rois.ac.jp/kmnist/index.html.en",
+        target=None,
+        files=_idx(
+            _KMNIST,
+            (18_165_135, "51467d22d8cc72929e2a028a0428f2086b092bb31cfb79c69cc0a90ce135fde4"),
+            (29_497, "e38f9ebcd0f3ebcdec7fc8eabdcdaef93bb0df8ea12bee65224341c8183d8e17"),
+            (3_041_136, "edd7a857845ad6bb1d0ba43fe7e794d164fe2dce499a1694695a792adfac43c5"),
+            (5_120, "20bb9a0ef54c7db3efc55a92eef5582c109615df22683c380526788f98e42a1c"),
+        ),
+        classes=tuple(_HIRAGANA.split(",")),
+    ),
+    "cifar10": NamedSet(
+        name="cifar10",
+        task="classify",
+        kind="image",
+        summary="photographs, colour, 32 x 32 pixels, 10 classes, 50,000 to train and 10,000 to test",
+        rows=60_000,
+        licence="none stated (Krizhevsky 2009, Learning Multiple Layers of Features from Tiny Images)",
+        home="https://www.cs.toronto.edu/~kriz/cifar.html",
+        target=None,
         files=(
-            _clothes(
-                "train-images-idx3-ubyte.gz",
-                26_421_880,
-                "3aede38d61863908ad78613f6a32ed271626dd12800ba2636569512369268a84",
-            ),
-            _clothes(
-                "train-labels-idx1-ubyte.gz",
-                29_515,
-                "a04f17134ac03560a47e3764e11b92fc97de4d1bfaf8ba1a3aa29af54cc90845",
-            ),
-            _clothes(
-                "t10k-images-idx3-ubyte.gz",
-                4_422_102,
-                "346e55b948d973a97e58d2351dde16a484bd415d4595297633bb08f03db6a073",
-            ),
-            _clothes(
-                "t10k-labels-idx1-ubyte.gz",
-                5_148,
-                "67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5",
+            _kept_as_it_is(
+                _TORONTO + "cifar-10-binary.tar.gz",
+                "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd",
+                170_052_171,
             ),
         ),
+        cifar=CIFAR10,
+    ),
+    "cifar100": NamedSet(
+        name="cifar100",
+        task="classify",
+        kind="image",
+        summary="photographs, colour, 32 x 32 pixels, 100 (fine) classes, 50,000 to train and 10,000 to test",
+        rows=60_000,
+        licence="none stated (Krizhevsky 2009, Learning Multiple Layers of Features from Tiny Images)",
+        home="https://www.cs.toronto.edu/~kriz/cifar.html",
+        target=None,
+        files=(
+            _kept_as_it_is(
+                _TORONTO + "cifar-100-binary.tar.gz",
+                "58a81ae192c23a4be8b1804d68e518ed807d710a4eb253b1f2a199162a40d8ec",
+                168_513_733,
+            ),
+        ),
+        cifar=CIFAR100,
     ),
     "adult": NamedSet(
         name="adult",

@@ -71,10 +71,10 @@ def find_files(folder: Path) -> list[Path]:
     return found
 
 
-def measure(files: Sequence[Path], skip_bad: int = 0) -> tuple[Sizes, list[tuple[Path, str]]]:
-    """Sizes from the headers of all pictures, and those that are bad with the reason.
+def read_headers(files: Sequence[Path], skip_bad: int = 0) -> tuple[list[Picture], list[tuple[Path, str]]]:
+    """What the headers of the good files declare, and the bad files with the reason.
 
-    Raises DataError where more than `skip_bad` are bad.
+    Raises DataError where more than `skip_bad` are bad, or none is good.
     """
     good: list[Picture] = []
     bad: list[tuple[Path, str]] = []
@@ -90,11 +90,16 @@ def measure(files: Sequence[Path], skip_bad: int = 0) -> tuple[Sizes, list[tuple
         raise DataError(first.where, count, f"replace them, or pass --skip-bad {len(bad)} to go on without them")
     if not good:
         raise DataError("images", "there is no picture to measure", "give a folder of pictures")
-    sizes = Counter((picture.height, picture.width) for picture in good)
+    return good, bad
+
+
+def measure(pictures: Sequence[Picture]) -> Sizes:
+    """The sizes of some pictures, at least one."""
+    sizes = Counter((picture.height, picture.width) for picture in pictures)
     by_area = sorted(sizes, key=lambda size: (size[0] * size[1], size))
     common = min(sizes, key=lambda size: (-sizes[size], -size[0] * size[1], size))  # of equals, the larger
-    channels = max(picture.channels for picture in good)
-    return Sizes(common, by_area[0], by_area[-1], len(sizes) == 1, channels), bad
+    channels = max(picture.channels for picture in pictures)
+    return Sizes(common, by_area[0], by_area[-1], len(sizes) == 1, channels)
 
 
 def natural(name: str) -> tuple[list[int | str], str]:

@@ -13,13 +13,15 @@ import pandas as pd
 from penstock.core.errors import DataError, RecipeError, suggest
 from penstock.data import bundled
 from penstock.data.arrays import read_idx
-from penstock.data.catalogue import CLOTHES, NAMED, NamedSet
+from penstock.data.catalogue import NAMED, NamedSet
+from penstock.data.cifar import read_cifar
 from penstock.data.download import RemoteFile, fetch
 from penstock.data.tables import read_table
 
 __all__ = ["NAMED", "Loaded", "NamedSet", "RemoteFile", "cache_folder", "describe", "download", "load", "locate"]
 
-_SPLITS = {"train": "train", "t10k": "test"}  # how the files of Fashion-MNIST begin
+_SPLITS = {"train": "train", "t10k": "test"}  # how the files of MNIST and its kin begin
+_AGAIN = "delete the file to have it downloaded again"
 
 
 @dataclass(frozen=True)
@@ -88,14 +90,15 @@ def load(name: str, progress: Callable[[int, int], None] | None = None) -> Loade
     if not known.files:
         return _bundled(known)
     folder = locate(name, progress)
-    if known.kind == "image":
-        return _fashion(folder)
+    if known.cifar is not None:
+        images, labels, splits = read_cifar(folder / known.files[0].save_as, known.cifar)
+        return Loaded(images=images, labels=labels, splits=splits)
+    if known.classes:
+        return _idx_set(folder, known.classes)
     frames = [read_table(folder / file.save_as) for file in known.files]
-    splits = None
-    if len(frames) > 1:
-        stems = [file.save_as.removesuffix(".csv") for file in known.files]
-        splits = np.repeat(stems, [len(frame) for frame in frames])
-    return Loaded(frame=pd.concat(frames), splits=splits, target=known.target)
+    stems = [file.save_as.removesuffix(".csv") for file in known.files]
+    parts = np.repeat(stems, [len(frame) for frame in frames]) if len(frames) > 1 else None
+    return Loaded(frame=pd.concat(frames), splits=parts, target=known.target)
 
 
 def _lacking(known: NamedSet, folder: Path) -> list[RemoteFile]:
@@ -112,16 +115,33 @@ def _bundled(known: NamedSet) -> Loaded:
     return Loaded(frame=frame, target=known.target)
 
 
-def _fashion(folder: Path) -> Loaded:
-    """Images and labels from the four idx files. Raises DataError where they do not belong together."""
-    images, labels, splits = [], [], []
+def _idx_set(folder: Path, names: tuple[str, ...]) -> Loaded:
+    """Images and labels from four idx files. Raises DataError, with file and byte, for what does not belong there."""
+    images: list[np.ndarray] = []
+    labels: list[np.ndarray] = []
+    splits: list[np.ndarray] = []
     for stem, split in _SPLITS.items():
-        pictures = read_idx(folder / f"{stem}-images-idx3-ubyte.gz")
-        classes = read_idx(folder / f"{stem}-labels-idx1-ubyte.gz")
-        if pictures.ndim != 3 or classes.shape != pictures.shape[:1] or classes.max(initial=0) >= len(CLOTHES):
-            problem = f"{stem}: images {pictures.shape} and labels {classes.shape} do not belong together"
-            raise DataError(folder, problem, "delete the folder to have the files downloaded again")
-        images.append(pictures.astype(np.uint8, copy=False))
-        labels.append(np.asarray(CLOTHES)[classes])
+        pictures = _bytes(folder / f"{stem}-images-idx3-ubyte.gz", 3)
+        file = folder / f"{stem}-labels-idx1-ubyte.gz"
+        classes = _bytes(file, 1)
+        if len(classes) != len(pictures):
+            raise DataError(file, f"{len(classes):,} labels for {len(pictures):,} images", _AGAIN)
+        bad = np.flatnonzero(classes >= len(names))
+        if len(bad):
+            at = 8 + int(bad[0])  # behind the header
+            raise DataError(file, f"byte {at:,} is label {classes[bad[0]]}, of {len(names)} classes", _AGAIN)
+        if images and pictures.shape[1:] != images[0].shape[1:]:
+            raise DataError(folder, f"images of {images[0].shape[1:]} and of {pictures.shape[1:]}", _AGAIN)
+        images.append(pictures)
+        labels.append(np.asarray(names)[classes])
         splits.append(np.full(len(classes), split))
     return Loaded(images=np.concatenate(images)[:, None], labels=np.concatenate(labels), splits=np.concatenate(splits))
+
+
+def _bytes(path: Path, dimensions: int) -> np.ndarray:
+    """The array of an idx file that must be of bytes and so many dimensions."""
+    array = read_idx(path)
+    if array.dtype != np.uint8 or array.ndim != dimensions:
+        problem = f"byte 2: {array.dtype} of {array.ndim} dimensions, instead of uint8 of {dimensions}"
+        raise DataError(path, problem, _AGAIN)
+    return array

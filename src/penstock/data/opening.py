@@ -92,6 +92,9 @@ class ImageData:
     labels: pd.Series[Any]
     splits: np.ndarray | None = None
     empty: Sequence[str] = ()
+    listed: bool = False
+    """By a table, of which the columns `left_out` play no part."""
+    left_out: Sequence[str] = ()
 
 
 def open_data(where: str, options: ReadOptions, supplied: object = None) -> TableData | ImageData:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, ClassVar
 
 import numpy as np
@@ -56,6 +57,13 @@ class Material(ABC):
     """The split that the data bring along, a name for each example."""
     skipped: Sequence[tuple[str, str]] = ()
     """Files left out, with reasons."""
+    foreign: Sequence[str] = ()
+    """Settings of a recipe, and groups of them, that have no meaning for these data."""
+    decided: Mapping[str, Mapping[str, Any]] = MappingProxyType({})
+    """Settings that were left open and that the data have decided, by group, once the preprocessing is fitted."""
+
+    def close(self) -> None:  # noqa: B027 - most have nothing to give back
+        """End what reads the data ahead."""
 
     @abstractmethod
     def fit(self, rows: np.ndarray) -> Kind:

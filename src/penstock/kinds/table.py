@@ -82,6 +82,7 @@ class TableMaterial(Material):
     """A table of which one column is the target."""
 
     word: ClassVar[str] = "table"
+    foreign = ("image",)
 
     def __init__(
         self,
@@ -173,11 +174,14 @@ def table_material(
         raise DataError(data.origin, f"no column is left beside the target ({left_out or 'there is none'})", remedy)
     pictures = [column for column in columns if column.kind == "image"]
     if pictures:
-        return _listed_pictures(data, pictures[0].name, target, given)
+        others = [column.name for column in columns if column is not pictures[0] and column.kind != "skip"]
+        return _listed_pictures(data, pictures[0].name, target, given, others)
     return TableMaterial(data, target, columns, given, scaling=scaling, reading=reading)
 
 
-def _listed_pictures(data: TableData, column: str, target: str, given: np.ndarray | None) -> ImageData:
+def _listed_pictures(
+    data: TableData, column: str, target: str, given: np.ndarray | None, others: Sequence[str]
+) -> ImageData:
     """A table with a column of file names, relative to the table's own folder."""
     origin = Path(data.origin)
     root = origin if origin.is_dir() else origin.parent
@@ -188,4 +192,5 @@ def _listed_pictures(data: TableData, column: str, target: str, given: np.ndarra
         if Path(name).is_absolute() or ".." in Path(name).parts:
             raise DataError(place, f"{name!r} leads out of the table's folder", "give names relative to the table")
     labels = data.frame[target].set_axis(names, axis=0)
-    return ImageData(data.name, data.origin, Pictures(names, files=[root / name for name in names]), labels, given)
+    pictures = Pictures(names, files=[root / name for name in names])
+    return ImageData(data.name, data.origin, pictures, labels, given, listed=True, left_out=others)

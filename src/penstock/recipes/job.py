@@ -46,6 +46,10 @@ class Job:
     optimizers: Mapping[str, Optimizer]
     facts: Mapping[str, Any]
 
+    def close(self) -> None:
+        """End what reads the data ahead."""
+        self.material.close()
+
     def judge(self, evaluation: Evaluation, split: str) -> dict[str, Any]:
         """An evaluation as the report shows it: metrics, a trivial baseline, drawings, the worst mistakes."""
         return judged(self.trained, evaluation, self.material, self.splits[split], split)

@@ -136,8 +136,9 @@ class ImageSettings(Settings):
         float, Field(gt=0, description="GiB of pictures to hold in memory; more is read from disk as needed")
     ] = 4.0
     workers: Annotated[
-        int, Field(ge=0, le=64, description="processes that read ahead, where pictures come from disk")
-    ] = 0
+        int | None,
+        Field(ge=0, le=64, description="processes that read pictures ahead; by the number of cores if not given"),
+    ] = None
 
 
 class NetSettings(Settings):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any, Self
 
 from pydantic import AfterValidator, Field
@@ -14,6 +15,8 @@ from penstock.recipes.recipe import Recipe
 from penstock.recipes.settings import ImageSettings, NetSettings, OptimSettings, SplitSettings, TableSettings
 
 if TYPE_CHECKING:
+    import torch
+
     from penstock.data.splits import Splits
     from penstock.kinds.answer import Answer
     from penstock.kinds.kind import Kind, Material
@@ -63,15 +66,25 @@ class Supervised(Recipe):
 
     def build(self, supplied: Supplied, ranks: Ranks = ALONE) -> Job:
         """Read, understand and split the data; fit the preprocessing; make model, objective and sources."""
-        from penstock.data.sources import Shuffled
         from penstock.engine.device import pick_device
+
+        device = pick_device(self.device, ranks=ranks)  # before the data are read: a wrong one need not wait for that
+        material = self.read_material(supplied.data)
+        self.refuse_foreign(material)
+        try:
+            return self.prepare(material, device, supplied, ranks)
+        except BaseException:
+            material.close()
+            raise
+
+    def prepare(self, material: Material, device: torch.device, supplied: Supplied, ranks: Ranks) -> Job:
+        """As `build`, from data that have been read."""
+        from penstock.data.sources import Shuffled
         from penstock.recipes.job import Job, held_out, labelled
         from penstock.recipes.trained import Trained, check_model, objective_for
 
         import torch  # isort: skip
 
-        device = pick_device(self.device, ranks=ranks)  # before the data are read: a wrong one need not wait for that
-        material = self.read_material(supplied.data)
         splits = self.divide(material)
         kind, answer = material.fit(splits["train"]), self.fit_answer(material, splits["train"])
         recipe = self.resolved(material, kind, len(splits["train"]), supplied)
@@ -119,6 +132,14 @@ class Supervised(Recipe):
             given=material.given,
         )
 
+    def refuse_foreign(self, material: Material) -> None:
+        """Raises RecipeError for a setting that is not as it is by default and has no meaning for these data."""
+        ours, usual = (_dotted(recipe.model_dump()) for recipe in (self, type(self)(data=self.data)))
+        wanted, there = ("pictures", "a table") if material.word == "table" else ("tables", "pictures")
+        for name, value in ours.items():
+            if value != usual.get(name) and any(f"{name}.".startswith(f"{foreign}.") for foreign in material.foreign):
+                raise RecipeError(name, f"it is for {wanted}, and {material.name} is {there}", "leave it out")
+
     def read_material(self, supplied: object = None, kind: Kind | None = None) -> Material:
         """The labelled data that `data` names, or the object given in its place.
 
@@ -126,7 +147,7 @@ class Supervised(Recipe):
         its size, and a split column is not looked for.
         """
         from penstock.data.opening import ImageData, ReadOptions, TableData, open_data
-        from penstock.kinds.image import ImageKind, ImageMaterial, ReadImages
+        from penstock.kinds.image import ImageMaterial, ReadImages
         from penstock.kinds.table import TableKind, TableMaterial, table_material
 
         table = self.table
@@ -144,8 +165,7 @@ class Supervised(Recipe):
             )
         if isinstance(found, ImageData):
             pictures = self.image
-            shape = kind.shape if isinstance(kind, ImageKind) else None
-            how = ReadImages(pictures.size, pictures.skip_bad, pictures.memory, pictures.workers, shape)
+            how = ReadImages(pictures.size, pictures.skip_bad, pictures.memory, pictures.workers)
             return ImageMaterial(found, how, pictures.shift, pictures.flip)
         assert isinstance(found, TableMaterial)
         return found
@@ -164,6 +184,8 @@ class Supervised(Recipe):
             waves = choices.get("model", self.model) == "mlp" and examples >= ENOUGH_FOR_PERIODIC
             chosen = "periodic" if waves else "plain"
             choices["net"] = self.net.model_copy(update={"numbers": chosen})
+        for group, values in material.decided.items():
+            choices[group] = getattr(self, group).model_copy(update=dict(values))
         return self.model_copy(update=choices)
 
     def make_model(self, kind: Kind, answer: Answer, supplied: Supplied) -> Any:
@@ -176,3 +198,11 @@ class Supervised(Recipe):
                 raise RecipeError("model", "both a name and a module were given", "give one of them")
             return supplied.model
         return build_model(self.model, kind.sizes(), answer.outputs, self.net)
+
+
+def _dotted(settings: Mapping[str, Any], above: str = "") -> dict[str, Any]:
+    """Nested settings as one level, with dots in their names."""
+    flat: dict[str, Any] = {}
+    for name, value in settings.items():
+        flat |= _dotted(value, f"{above}{name}.") if isinstance(value, Mapping) else {above + name: value}
+    return flat

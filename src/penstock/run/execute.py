@@ -43,7 +43,7 @@ def train(recipe: Recipe, supplied: Supplied = NOTHING, console: Console | None 
     job = _build(recipe, supplied, ranks)
     show_facts(console, job.facts)
     engine = make_engine(job, ranks)
-    with stopping(engine.stop) as asked, _new_run(job, ranks) as folder:
+    with contextlib.closing(job), stopping(engine.stop) as asked, _new_run(job, ranks) as folder:
         return _execute(job, engine, folder, console, asked)
 
 
@@ -117,7 +117,7 @@ def _resume(folder: Path, supplied: Supplied, console: Console, checkpoint: str 
             job.facts["origin"], "the data have changed since this run began", "restore them, or train anew"
         )
     engine = make_engine(job, ranks)
-    with stopping(engine.stop) as asked:
+    with contextlib.closing(job), stopping(engine.stop) as asked:
         _load(engine, folder, checkpoint, console)
         return _execute(job, engine, folder, console, asked)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import Any
 
@@ -81,8 +82,9 @@ class Run:
             rows, split = np.flatnonzero(np.char.lower(parts) == "test"), "test"
             if not len(rows):
                 rows, split = np.arange(len(parts)), "all rows"
-        source = held_out(self.trained, labelled(self.trained, material), rows)
-        evaluation = self.trained.evaluate(source, recipe.precision)
+        with contextlib.closing(material):
+            source = held_out(self.trained, labelled(self.trained, material), rows)
+            evaluation = self.trained.evaluate(source, recipe.precision)
         return judged(self.trained, evaluation, material, rows, split)
 
     def report(self) -> Path:
