@@ -910,7 +910,7 @@ class TestRanks:
     def test_a_rank_is_killed_and_the_run_goes_on(
         self, task: str, data: str, rank_processes: Any, here: Path, words_for: Words, same_runs: Command
     ) -> None:
-        words = [*words_for(task, data, here), "--checkpoint-every", "0"]
+        words = words_for(task, data, here)
         whole = rank_processes.run(here, [*words, "--name", "whole"])
         assert whole.codes == [0, 0], whole.errors
         assert whole.errors[1] == ""
@@ -924,7 +924,9 @@ class TestRanks:
         assert not torch.equal(tensors["random/torch"], tensors["random.1/torch"])  # each draws numbers of its own
         victim = CASES.index((task, data)) % 2
         ended = rank_processes.run(
-            here, [*words, "--name", "part"], moments={victim: [(*self.STEP, 4, signal.SIGKILL)]}
+            here,
+            [*words, "--checkpoint-every", "0", "--name", "part"],
+            moments={victim: [(*self.STEP, 4, signal.SIGKILL)]},
         )
         assert (ended.codes[victim], ended.codes[1 - victim]) == (-signal.SIGKILL, 7), ended.errors
         assert ended.seconds < 30

@@ -121,5 +121,7 @@ def test_the_number_of_threads() -> None:
     try:
         assert set_threads(2) == torch.get_num_threads() == 2
         assert set_threads(None) >= 1
+        assert set_threads(None, 10**6) == 1  # as many processes share the cores
+        assert set_threads(2, 10**6) == 2
     finally:
         torch.set_num_threads(before)

@@ -26,7 +26,7 @@ from penstock.recipes.recipe import TASKS, recipe_type
 from penstock.run.execute import make_engine
 
 FOLDER = Path(__file__).parent
-SAME = "--steps 10 --log-every 1 --device cpu --precision float32 --threads 1 --seed 0"
+SAME = "--steps 10 --log-every 1 --device cpu --precision float32 --threads 1 --compile off --onednn off --seed 0"
 PICTURES = "pictures.npz"
 """Handwritten digits with a number to predict, how dark each is."""
 

@@ -55,7 +55,11 @@ class Shuffled:
                 "lower it or keep the last batch",
             )
         self._ranks, self._may_fail = ranks, not isinstance(examples, InMemory)
-        self._bounds = list(zip([0, *ends], ends, strict=False))
+        self._bounds = [
+            (start + share.start, start + share.stop)
+            for start, end in zip([0, *ends], ends, strict=False)
+            for share in [ranks.share(end - start)]
+        ]
         self._epoch, self._position = 0, 0
         self._stream: Iterator[tuple[Tensor, Batch]] | None = None
 
@@ -80,8 +84,7 @@ class Shuffled:
     def _fetch(self) -> Batch:
         """This rank's share of the batch at the position."""
         start, end = self._bounds[self._position]
-        share = self._ranks.share(end - start)
-        if share.start == share.stop:
+        if start == end:
             return Batch()
         assert self._stream is not None
         indices, batch = next(self._stream)
@@ -98,14 +101,14 @@ class Shuffled:
         self._epoch, self._position, self._stream = state["epoch"], state["position"], None
 
     def _wanted(self) -> Iterator[Tensor]:
-        """The indices of each batch from the position on, without end."""
+        """The indices of this rank's share of each batch from the position on, without end."""
         epoch, position = self._epoch, self._position
         while True:
             generator = torch.Generator().manual_seed(derive(self.seed, "order", epoch))
             order = self.indices[torch.randperm(len(self.indices), generator=generator)]
             for start, end in self._bounds[position:]:
-                if len(wanted := order[start:end][self._ranks.share(end - start)]):
-                    yield wanted
+                if start < end:
+                    yield order[start:end]
             epoch, position = epoch + 1, 0
 
 

@@ -43,7 +43,7 @@ class Clock:
     @property
     def seconds(self) -> float:
         """Time spent in the loop, in this process and those that it resumed, as far as all ranks know."""
-        return self.elapsed if self._told is None else self._told
+        return self._before + time.perf_counter() - self._since if self._told is None else self._told
 
     @property
     def elapsed(self) -> float:
