@@ -8,7 +8,7 @@
 
 A round lets every contestant of a case train once; figures are medians over the rounds, ratios medians of each round's
 ratio. Warm-up epochs, in which some compile, are not in the seconds but beside them. That all do the same is checked
-twice: after 20 steps on one batch of all examples, where no order matters, losses must agree to half a percent (two
+twice: after 20 steps on one batch of all examples, where no order matters, losses must agree to half a percent (three
 percent in bfloat16); and final losses may differ by no more than the order of the examples explains. Every number of
 every round is written to results/race.json.
 """
@@ -40,8 +40,17 @@ PEERS = HERE.parent / ".venv-peers" / "bin" / "python"
 ROUNDS = {"quick": 3, "full": 5}
 PACKAGES = ("torch", "lightning", "keras", "jax", "jaxlib", "skorch", "scikit-learn", "numpy")
 TIMEOUT = 900
-_ASK = "import json, sys; from importlib import metadata as m\nfound = {}\nfor name in sys.argv[1:]:\n"
-_ASK += "    try: found[name] = m.version(name)\n    except m.PackageNotFoundError: pass\nprint(json.dumps(found))"
+_ASK = """
+import json, sys
+from importlib import metadata
+found = {}
+for name in sys.argv[1:]:
+    try:
+        found[name] = metadata.version(name)
+    except metadata.PackageNotFoundError:
+        pass
+print(json.dumps(found))
+"""
 
 
 class Failure(Exception):
@@ -153,7 +162,9 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as cache:  # what is compiled in the first round is compiled from nothing
             found = race(name, form, rounds, pythons, cache)
         found["origin"] = {
-            "command": "python benchmarks/race.py" + (" --full" if given.full else ""),
+            "command": "python benchmarks/race.py"
+            + (" --full" if given.full else "")
+            + (f" --rounds {given.rounds}" if given.rounds else ""),
             "rounds": rounds,
             "minutes": round((time.perf_counter() - began) / 60, 1),
             "processor": processor(),

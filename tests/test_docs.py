@@ -22,7 +22,7 @@ PAGES = {"README": ("README.md", "README.zh.md"), "guide": ("docs/guide.md", "do
 BOTH = [name for pair in PAGES.values() for name in pair]
 ALL = [*BOTH, "CONTRIBUTING.md", "CHANGELOG.md", "docs/reference.md"]
 LATER = {"--help", "--debug", "--version", "--recipe"}  # flags that are taken out of the words before they are parsed
-OTHER_TOOLS = {"--index-url"}
+OTHER_TOOLS = {"--index-url", "--full", "--rounds"}
 
 
 def read(name: str) -> str:

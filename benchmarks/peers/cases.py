@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-TRIAL_EXAMPLES, TRIAL_STEPS = 512, 20
+TRIAL_EXAMPLES, TRIAL_STEPS = 256, 20
 FASHION_MEAN, FASHION_STD = 0.2860, 0.3530
 
 

@@ -10,6 +10,10 @@ import numpy as np
 from peers.cases import Layer, Task, Weights
 from peers.laps import Laps
 
+EPSILON = 1e-9
+"""Keras adds Kingma and Ba's "epsilon hat" (2015, section 2), which at the start of training weighs up to 30 times what
+torch's epsilon of 1e-8 does: with this, the first steps are the same."""
+
 
 class LapCallback(keras.callbacks.Callback):  # type: ignore[misc]
     """Sees epochs end."""
@@ -35,7 +39,7 @@ def train(task: Task, laps: Laps, *, policy: str = "float32", steps_per_executio
     net = _build(task.nets["model"], x.shape[1:])
     _start(net, task.weights["model"], first)
     net.compile(
-        optimizer=keras.optimizers.Adam(1e-3, epsilon=1e-8),  # torch's epsilon: Keras has 1e-7 by default
+        optimizer=keras.optimizers.Adam(1e-3, epsilon=EPSILON),
         loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True) if task.classes else "mse",
         steps_per_execution=steps_per_execution,
     )

@@ -17,7 +17,8 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "chart": "Bars for all tables below",
         "speed": "| {case} | samples a second | × {reference} | warm-up s: first, later | final loss |",
         "whole": "| {case} | seconds | above {reference} | final loss |",
-        "steps": "{data}; {steps:,} steps after the warm-up.",
+        "steps": "Data: {data}; {steps:,} steps after the warm-up.",
+        "all_steps": "Data: {data}; {steps:,} steps.",
         "bars": "Wanted and found: {bars}.",
         "from": "Measured on {processor} ({machine}), {date}, with `{command}`, {rounds} rounds: {versions}.",
         "stop": "; ",
@@ -32,6 +33,7 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "speed": "| {case} | 每秒样本数 | 相对 {reference} 的倍数 | 预热秒数：首次，之后 | 最终损失 |",
         "whole": "| {case} | 秒数 | 比 {reference} 多 | 最终损失 |",
         "steps": "数据：{data}；预热之后 {steps:,} 步。",
+        "all_steps": "数据：{data}；{steps:,} 步。",
         "bars": "目标与结果：{bars}。",
         "from": "测量环境：{processor}（{machine}），{date}，命令 `{command}`，{rounds} 轮：{versions}。",
         "stop": "；",
@@ -65,7 +67,9 @@ def _table(result: Mapping[str, Any], words: Mapping[str, str]) -> Iterator[str]
         label = f"**{row['label']}**" if row["ours"] else row["label"]
         yield "| " + " | ".join([label, *cells]) + " |"
     yield ""
-    about = words["steps"].format(data=result["data"], steps=result["steps"])
+    about = words["steps" if result["length"]["warm_up"] else "all_steps"].format(
+        data=result["data"], steps=result["steps"]
+    )
     found = words["stop"].join(said(result, bar) for bar in result["bars"])
     yield f"{about} {words['bars'].format(bars=found)}"
 
