@@ -21,6 +21,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from machine import processor
+
 from penstock.core.machine import cores
 
 RESULTS = Path(__file__).parent / "results"
@@ -122,22 +124,13 @@ def main() -> None:
             "bar": case.bar,
             "reached": case.reached(mean),
             "published": case.published,
-            "machine": f"{platform.machine()}, {_processor()}, {cores()} cores",
+            "machine": f"{platform.machine()}, {processor()}, {cores()} cores",
             "date": datetime.now(UTC).strftime("%Y-%m-%d"),
             "rows": rows,
         }
         RESULTS.mkdir(exist_ok=True)
         (RESULTS / f"quality-{name}.json").write_text(json.dumps(result, indent=1) + "\n")
         print(name, "mean", case.metric, f"{mean:.5f}", "bar", case.bar, "reached" if result["reached"] else "MISSED")
-
-
-def _processor() -> str:
-    """What the processor calls itself."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return platform.processor()
-    return next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), "unknown processor")
 
 
 if __name__ == "__main__":

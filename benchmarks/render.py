@@ -1,4 +1,4 @@
-"""Write the measured results into README.md and README.zh.md, between their markers.
+"""Write the measured results into README.md and README.zh.md, between their markers, and draw their chart.
 
 python benchmarks/render.py
 """
@@ -8,10 +8,18 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from typing import Any
+
+from peers.cases import CASES
+from peers.chart import chart
+from peers.table import tables
 
 ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
+RACE, CHART = RESULTS / "race.json", "docs/race.svg"
 BEGIN, END = "<!-- results:begin -->", "<!-- results:end -->"
+RACE_BEGIN, RACE_END = "<!-- race:begin -->", "<!-- race:end -->"
+LANGUAGES = {"README.md": "en", "README.zh.md": "zh"}
 ORDER = ("digits", "fashion-mlp", "fashion-cnn", "california", "adult")
 WORDS = {
     "README.md": {
@@ -81,9 +89,25 @@ def rendered(name: str) -> str:
     """The page as it should be."""
     text = (ROOT / name).read_text(encoding="utf-8")
     inside = f"{BEGIN}\n{section(WORDS[name])}\n{END}"
-    return re.sub(f"{BEGIN}.*?{END}", lambda _: inside, text, flags=re.DOTALL)
+    text = re.sub(f"{BEGIN}.*?{END}", lambda _: inside, text, flags=re.DOTALL)
+    return re.sub(f"{RACE_BEGIN}.*?{RACE_END}", lambda _: raced(LANGUAGES[name]), text, flags=re.DOTALL)
+
+
+def races() -> dict[str, Any]:
+    """What race.py measured, in the order of the cases; nothing where it has not run."""
+    found = json.loads(RACE.read_text(encoding="utf-8"))["cases"] if RACE.exists() else {}
+    return {name: found[name] for name in CASES if name in found}
+
+
+def raced(language: str) -> str:
+    """The tables beside the peers."""
+    found = races()
+    inside = f"\n{tables(found, language, CHART)}\n" if found else "\n"
+    return f"{RACE_BEGIN}{inside}{RACE_END}"
 
 
 if __name__ == "__main__":
     for page in WORDS:
         (ROOT / page).write_text(rendered(page), encoding="utf-8")
+    if races():
+        (ROOT / CHART).write_text(chart(races()), encoding="utf-8")

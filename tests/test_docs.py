@@ -27,7 +27,7 @@ BOTH = [name for pair in PAGES.values() for name in pair]
 ALL = [*BOTH, "CONTRIBUTING.md", "CHANGELOG.md", "docs/reference.md"]
 LATER = {"--help", "--debug", "--version", "--recipe"}  # flags that are taken out of the words before they are parsed
 OTHER_TOOLS = {"--index-url", "--shutdown-timeout", "--nnodes", "--nproc-per-node", "--standalone"}
-OTHER_TOOLS |= {"--rdzv-backend", "--rdzv-endpoint", "--rdzv-id"}
+OTHER_TOOLS |= {"--rdzv-backend", "--rdzv-endpoint", "--rdzv-id", "--full", "--rounds"}
 
 
 def read(name: str) -> str:
