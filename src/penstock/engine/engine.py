@@ -158,6 +158,7 @@ class Engine:
             "best": best_values,
             "random": random_values,
             "source": self.source.state_dict(),
+            "pace": self.pace.state_dict(),
         }
 
     def load_state(self, tensors: Mapping[str, Tensor], state: Mapping[str, Any]) -> None:
@@ -180,6 +181,7 @@ class Engine:
                 self.average.load_tensors(groups.get("average", {}))
             self.best.load_state(groups.get("best", {}), state["best"])
             self.source.load_state_dict(state["source"])
+            self.pace.load_state_dict(state["pace"])
             self._logged_at, self._evaluated_at = state["logged_at"], state["evaluated_at"]
             self.objective.progress, self.rows = state["progress"], state["rows"]
             self._saved_at, self._saved_seconds = state["step"], state["seconds"]

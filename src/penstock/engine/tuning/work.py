@@ -43,14 +43,21 @@ class Work:
 def work_of(objective: Objective, batch: Batch) -> Work:
     """The work of the first update that the objective asks for on this batch; it is computed, and leaves no trace."""
     training = [module for module in objective.modules() if module.training]
+    buffers = [
+        (module, name, buffer, buffer.clone())
+        for module in objective.modules()
+        for name, buffer in module.named_buffers(recurse=False)
+    ]
     objective.eval()
     tally = _Tally()
     try:
-        with forked(), torch.no_grad(), tally:
+        with forked(), torch.enable_grad(), tally:  # as in training: other kernels are taken without gradients
             next(objective.step(batch), None)
     finally:
         for module in training:
             module.training = True
+        for module, name, buffer, value in buffers:
+            setattr(module, name, buffer.copy_(value))
     return tally.work()
 
 
@@ -79,10 +86,10 @@ class _Tally(TorchDispatchMode):  # type: ignore[no-untyped-call]
         return Work(total, self._convolution, self._attention, self._wide, frozenset(self._large))
 
     def _count_convolution(self, args: Sequence[Any], result: Tensor) -> None:
-        weight: Tensor = args[1]
-        done = result.numel() * weight[0].numel()
+        inputs, weight, transposed = args[0], args[1], args[6]
+        done = (inputs if transposed else result).numel() * weight[0].numel()
         self._convolution += done
-        self._wide += done if len(weight) >= CHANNELS else 0
+        self._wide += done if result.shape[1] >= CHANNELS else 0
 
     def _count_product(self, args: Sequence[Any], result: Tensor) -> None:
         left, right = args[-2:]
