@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
+from penstock.engine import engine as engine_file
+from penstock.engine import pace
 from penstock.engine.engine import Engine
+from penstock.engine.plan import Plan
+from penstock.engine.tuning import whole_step
 from penstock.engine.watcher import Row, Watcher
 
 
@@ -19,12 +24,16 @@ class Recorder(Watcher):
         self.rows: list[Row] = []
         self.events: list[str] = []
         self.lines: list[str] = []
+        self.plans: list[Plan] = []
 
     def started(self, engine: Engine) -> None:
         self.events.append(f"started {engine.clock.step}")
 
     def measured(self, row: Row) -> None:
         self.rows.append(row)
+
+    def settled(self, engine: Engine) -> None:
+        self.plans.append(engine.plan)
 
     def noticed(self, line: str) -> None:
         self.lines.append(line)
@@ -61,3 +70,28 @@ def _one_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
+
+
+@pytest.fixture
+def whole_steps(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[int]]:
+    """Arranges that whole steps are "compiled" quickly, so many a call: by nothing, or by another backend of dynamo.
+
+    The list that it returns fills with the number of the first step of each call that was made.
+    """
+
+    def arrange(steps: int = 8, backend: str | None = None) -> list[int]:
+        monkeypatch.setattr(whole_step, "COMPILER", {"backend": backend} if backend else {"disable": True})
+        for module in (whole_step, pace, engine_file):
+            monkeypatch.setattr(module, "STEPS_A_CALL", steps)
+        made: list[int] = []
+        original = whole_step.WholeStep.__call__
+
+        def call(self: whole_step.WholeStep, batches: Any, progress: Any, step: int) -> Any:
+            found = original(self, batches, progress, step)
+            made.append(step)
+            return found
+
+        monkeypatch.setattr(whole_step.WholeStep, "__call__", call)
+        return made
+
+    return arrange

@@ -88,7 +88,8 @@ class Engine:
         self._tell(lambda watcher: watcher.started(self))
         stack = contextlib.ExitStack()
         try:
-            self._adopt(self.pace.settle(self.plan, self.ranks, self.device))
+            if (settled := self.pace.settle(self.plan, self.ranks, self.device)) != self.plan:
+                self._adopt(settled)
             stack.enter_context(using_threads(self.plan.threads))
             stack.enter_context(linear_through_onednn(self.objective, enabled=self.plan.onednn == "on"))
             self.stepper.train()
@@ -188,6 +189,7 @@ class Engine:
             "rows": self.rows,
             "stepper": stepper_values,
             "best": best_values,
+            "pace": self.pace.state_dict(),
             **part_values,
         }
 
@@ -206,6 +208,7 @@ class Engine:
             if self.average:
                 self.average.load_tensors(groups.get("average", {}))
             self.best.load_state(best, state["best"])
+            self.pace.load_state_dict(state["pace"])
             self._logged_at, self._evaluated_at = state["logged_at"], state["evaluated_at"]
             self.objective.progress, self.rows = state["progress"], state["rows"]
             self._saved_at, self._saved_seconds = state["step"], state["seconds"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, NoReturn
 
 import torch
 
@@ -25,8 +25,9 @@ class Pace:
     """Trains on the batches of a source.
 
     With a `whole` step it makes several steps at once, wherever that many are left before the loop's next mark and
-    their batches fit. Which steps are made together follows from their numbers alone, so that a resumed run makes the
-    same. `gave_up` is called with the reason where the compilation fails; training then goes on step by step.
+    their batches have the one shape that it is compiled for: that of the first such group. Others are made one by one.
+    Which steps are made together is part of a checkpoint, so that a resumed run makes the same. `gave_up` is called
+    with the reason where the compilation fails; training then goes on step by step.
     """
 
     def __init__(
@@ -42,6 +43,8 @@ class Pace:
         self.objective, self.stepper, self.average = objective, stepper, average
         self.source, self.clock, self.gave_up = source, clock, gave_up
         self.whole: WholeStep | None = None
+        self._shape: dict[str, Any] | None = None
+        self._singly = 0  # steps still to be made one by one, of a group that does not fit
 
     def settle(self, plan: Plan, ranks: Ranks, device: torch.device) -> Plan:
         """The plan with its open choices made, by what the model has to compute for the first batch; compile if so."""
@@ -72,44 +75,69 @@ class Pace:
 
     def advance(self, room: int) -> Iterator[None]:
         """Make at least one and at most `room` steps; yields after each, when the clock is to be moved."""
-        if self.whole is None or room < STEPS_A_CALL or self.clock.step == 0:  # the first step looks for odd things
-            yield from self._plainly(1)
-        elif not self.whole.fits(batches := self.source.peek(STEPS_A_CALL)):
-            yield from self._plainly(STEPS_A_CALL)
-        else:
-            try:
-                made = self._at_once(self.whole, batches)
-            except CannotCompile as error:
-                self.whole = None
-                self.gave_up(str(error))
-                yield from self._plainly(STEPS_A_CALL)
+        together = room >= STEPS_A_CALL and not self._singly and self.clock.step > 0  # the first looks for odd things
+        if self.whole is not None and together:
+            batches = self.source.peek(STEPS_A_CALL)
+            if self._fit(batches):
+                try:
+                    made = self._at_once(self.whole, batches)
+                except CannotCompile as error:
+                    self.whole = None
+                    self.gave_up(str(error))
+                else:
+                    yield from self._note(self.whole, made)
+                    return
             else:
-                yield from self._note(made)
+                self._singly = STEPS_A_CALL
+        yield from self._plainly()
 
-    def _plainly(self, steps: int) -> Iterator[None]:
-        for _ in range(steps):
-            number = self.clock.step + 1
-            (batch,) = self.source.peek(1)
-            self.stepper.step(batch, number, self.clock.progress)
-            next(self.source)  # only now: where memory ran out, the batch is still to come
-            self.objective.stepped()
-            if self.average is not None:
-                self.average.update(number)
-            yield
+    def state_dict(self) -> dict[str, Any]:
+        """What decides which steps are made together, as JSON values."""
+        return {"shape": self._shape, "singly": self._singly}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Put back what `state_dict` gave."""
+        self._shape, self._singly = state["shape"], state["singly"]
+
+    def _fit(self, batches: list[Batch]) -> bool:
+        found = [{name: [list(value.shape), str(value.dtype)] for name, value in batch.items()} for batch in batches]
+        if self._shape is None and all(shape == found[0] for shape in found):
+            self._shape = found[0]
+        return all(shape == self._shape for shape in found)
+
+    def _plainly(self) -> Iterator[None]:
+        number = self.clock.step + 1
+        (batch,) = self.source.peek(1)
+        self.stepper.step(batch, number, self.clock.progress)
+        next(self.source)  # only now: where memory ran out, the batch is still to come
+        self.objective.stepped()
+        if self.average is not None:
+            self.average.update(number)
+        self._singly = max(self._singly - 1, 0)
+        yield
 
     def _at_once(self, whole: WholeStep, batches: list[Batch]) -> list[list[Taken]]:
         first = self.clock.step + 1
         progress = [self.clock.progress_of(first + k) for k in range(len(batches))]
         return whole(batches, progress, first)
 
-    def _note(self, made: list[list[Taken]]) -> Iterator[None]:
+    def _note(self, whole: WholeStep, made: list[list[Taken]]) -> Iterator[None]:
         for updates in made:
-            number = self.clock.step + 1
             for taken in updates:
-                if not taken.finite:  # nothing has moved since; the plain way says which parameter it is
-                    self.stepper.step(self.source.peek(1)[0], number, self.clock.progress)
-                    found = "the loss or a gradient is not finite in the compiled step, though it is in the plain one"
-                    raise NumericError(f"step {number}", found, "train with compile off")
+                if not taken.finite:  # nothing has moved since
+                    self._explain(whole)
                 self.stepper.note(taken)
             next(self.source)
             yield
+
+    def _explain(self, whole: WholeStep) -> NoReturn:
+        """Raises NumericError, for which the plain way says what is not finite in the step to come; nothing moves."""
+        number = self.clock.step + 1
+        restore = whole.snapshot()
+        try:
+            self.stepper.step(self.source.peek(1)[0], number, self.clock.progress)
+            self.stepper.health.check()
+        finally:
+            restore()
+        found = "the loss or a gradient is not finite in the compiled step, though it is in the plain one"
+        raise NumericError(f"step {number}", found, "train with compile off")

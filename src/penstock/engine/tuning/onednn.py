@@ -51,6 +51,7 @@ class _Linear(nn.Linear):
             input.numel() * self.out_features < LARGE
             or input.dtype != torch.float32
             or torch.is_autocast_enabled("cpu")
+            or torch._C._are_functorch_transforms_active()  # torch.func takes no autograd function of this form
         ):
             return super().forward(input)
         product: Tensor = _Product.apply(input, self.weight, self.bias)  # type: ignore[no-untyped-call]

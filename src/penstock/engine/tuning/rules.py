@@ -70,7 +70,7 @@ def _precision(work: Work, device: torch.device) -> str:
     """bfloat16 where nearly all work is in wide layers and the processor multiplies it; its attention is slow there."""
     gains = work.wide >= 0.8 * work.total and work.total >= ENOUGH_FOR_BF16
     if device.type == "cpu":
-        able = torch.cpu.get_capabilities()
+        able = _processor()
         return (
             "bf16" if gains and not work.attention and (able.get("avx512_bf16") or able.get("amx_bf16")) else "float32"
         )
@@ -88,8 +88,14 @@ def _compiling_pays(plan: Plan, work: Work, steps: int | None, device: torch.dev
 def _onednn_pays(work: Work, device: torch.device) -> bool:
     if device.type != "cpu" or not work.large:
         return False
-    return "AMD" in str(torch.cpu.get_capabilities().get("cpu_name", "")) and exact_here(work.large)
+    return "AMD" in str(_processor().get("cpu_name", "")) and exact_here(work.large)
 
 
 def _threads(work: Work, device: torch.device, most: int) -> int:
     return most if device.type != "cpu" else max(1, min(most, work.total // ENOUGH_FOR_A_THREAD))
+
+
+def _processor() -> Mapping[str, Any]:
+    """What the processor can do; nothing where torch, before 2.11, does not say."""
+    found: Mapping[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
+    return found

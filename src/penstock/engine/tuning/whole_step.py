@@ -3,13 +3,14 @@ operations takes longer than the operations themselves.
 
 Dynamo follows the objective's own `step`, its yields and what comes after them, so that objectives need not know. The
 switch that lets it see gradients (`trace_autograd_ops`) is private to torch; where the compilation fails, for this or
-any other reason, `CannotCompile` is raised before anything has changed, and the plain way goes on.
+any other reason, `CannotCompile` is raised, nothing has changed, and the plain way goes on.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from types import FunctionType, MethodType
 from typing import Any
 
 import torch
@@ -17,13 +18,14 @@ from torch import Tensor
 
 from penstock.core.batch import Batch
 from penstock.core.objective import Objective
+from penstock.core.random import random_state, restore_random_state
 from penstock.engine.average import Average
 from penstock.engine.device import precision_of
 from penstock.engine.plan import Plan
 from penstock.engine.role import Role
 
 STEPS_A_CALL = 8
-OPTIONS: dict[str, Any] = {"cpp_wrapper": True, "fallback_random": True}
+COMPILER: dict[str, Any] = {"backend": "inductor", "options": {"cpp_wrapper": True, "fallback_random": True}}
 """No Python between the kernels; the random stream of the plain way."""
 
 
@@ -54,35 +56,19 @@ class WholeStep:
     ) -> None:
         self._objective, self._roles, self._plan = objective, roles, plan
         self._average, self._device = average, device
-        self._compiled = torch.compile(self._advance, fullgraph=True, dynamic=False, options=OPTIONS)
-        self._shapes: list[dict[str, tuple[torch.Size, torch.dtype]]] = []
-
-    def fits(self, batches: Sequence[Batch]) -> bool:
-        """Whether the batches are like those of the first call: it is compiled for one shape."""
-        found = [{name: (value.shape, value.dtype) for name, value in batch.items()} for batch in batches]
-        if not self._shapes and found.count(found[0]) == len(found):
-            self._shapes = found
-        return found == self._shapes
+        # Dynamo keeps what it compiles with the code: in code of its own, this engine's is neither found by the next
+        # engine of the process, nor takes it for a recompilation.
+        own = MethodType(FunctionType(WholeStep._advance.__code__.replace(), globals()), self)
+        self._compiled = torch.compile(own, fullgraph=True, dynamic=False, **COMPILER)
+        self._is_compiled = False
 
     def __call__(self, batches: Sequence[Batch], progress: Sequence[float], step: int) -> list[list[Taken]]:
-        """Train on batches that fit, of which `step` is the number of the first; what was taken, for each of them.
+        """Train on batches of one shape, the same at every call; `step` is the number of the first.
 
-        Raises CannotCompile where it is impossible; nothing has changed then.
+        Returns what was taken, for each batch. Raises CannotCompile where it is impossible; nothing has changed then.
         """
-        fields = {name: torch.stack([batch[name] for batch in batches]) for name in batches[0]}
-        averaging = [self._average.weight(step + k) if self._average else 0.0 for k in range(len(batches))]
         rates = [{name: role.rate_at(p) for name, role in self._roles.items()} for p in progress]
-        controls = self._tensor([[p, a, *r.values()] for p, a, r in zip(progress, averaging, rates, strict=True)])
-        counts = self._tensor([role.updates for role in self._roles.values()])
-        with _dynamo().patch(trace_autograd_ops=True, error_on_recompile=True):
-            try:
-                numbers, said = self._compiled(fields, controls, counts)
-            except (
-                RuntimeError,
-                TypeError,
-                AssertionError,
-            ) as error:  # those of dynamo and the compiler are RuntimeErrors
-                raise CannotCompile(str(error).strip().partition("\n")[0]) from error
+        numbers, said = (self._again if self._is_compiled else self._first)(batches, progress, step, rates)
         object.__setattr__(self._objective, "progress", progress[-1])
         rows = iter(numbers.tolist())
         return [
@@ -92,6 +78,54 @@ class WholeStep:
             ]
             for k, step_said in enumerate(said)
         ]
+
+    def snapshot(self) -> Callable[[], None]:
+        """Keeps all that steps change, random state included; the function that it returns puts it back."""
+        tensors = [*self._objective.parameters(), *self._objective.buffers()]
+        tensors += [tensor for role in self._roles.values() for tensor in (role.flat.parameter, *role.state.values())]
+        tensors += self._average.tensors().values() if self._average else []
+        values, updates = [tensor.detach().clone() for tensor in tensors], [r.updates for r in self._roles.values()]
+        random = random_state()
+
+        def restore() -> None:
+            with torch.no_grad():
+                for tensor, value in zip(tensors, values, strict=True):
+                    tensor.copy_(value)
+            for role, made in zip(self._roles.values(), updates, strict=True):
+                role.updates = made
+            restore_random_state(*random)
+
+        return restore
+
+    def _first(self, *inputs: Any) -> Any:
+        """The call that compiles, where anything may go wrong: in the objective, in dynamo, in the compiler."""
+        restore, before = self.snapshot(), self._objective.progress
+        try:
+            found = self._run(*inputs)
+        except Exception as error:
+            restore()
+            object.__setattr__(self._objective, "progress", before)
+            raise CannotCompile(_line(error)) from error
+        self._is_compiled = True
+        return found
+
+    def _again(self, *inputs: Any) -> Any:
+        """A later call. What goes wrong in it would in the plain way too, but for what dynamo took for constant."""
+        try:
+            return self._run(*inputs)
+        except _dynamo().exc.RecompileError as error:  # before the run
+            raise CannotCompile("something other than tensors changes from step to step") from error
+
+    def _run(
+        self, batches: Sequence[Batch], progress: Sequence[float], step: int, rates: Sequence[Mapping[str, float]]
+    ) -> tuple[Tensor, list[list[tuple[str, float]]]]:
+        fields = {name: torch.stack([batch[name] for batch in batches]) for name in batches[0]}
+        averaging = [self._average.weight(step + k) if self._average else 0.0 for k in range(len(batches))]
+        controls = self._tensor([[p, a, *r.values()] for p, a, r in zip(progress, averaging, rates, strict=True)])
+        counts = self._tensor([role.updates for role in self._roles.values()])
+        with _dynamo().config.patch(trace_autograd_ops=True, error_on_recompile=True):
+            found: tuple[Tensor, list[list[tuple[str, float]]]] = self._compiled(fields, controls, counts)
+        return found
 
     def _tensor(self, values: Any) -> Tensor:
         return torch.tensor(values, dtype=torch.float64, device=self._device)
@@ -127,7 +161,7 @@ class WholeStep:
             if self._average is not None:
                 with torch.no_grad():
                     for mean, live in self._average.pairs():
-                        mean.lerp_(live, controls[k, 1].to(mean.dtype))
+                        mean.copy_(torch.where(good, mean.lerp(live, controls[k, 1].to(mean.dtype)), mean))
         return torch.stack(numbers), said
 
     def _update(
@@ -155,7 +189,13 @@ class WholeStep:
         return loss.detach(), norm, good
 
 
-def _dynamo() -> Any:
-    import torch._dynamo.config  # a second of imports, for those who compile
+def _line(error: Exception) -> str:
+    """What it says first; dynamo puts what the compiler said into a second line, below "... raised:"."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return " ".join(lines[: 2 if lines[0].endswith(":") else 1]) if lines else type(error).__name__
 
-    return torch._dynamo.config
+
+def _dynamo() -> Any:
+    import torch._dynamo  # a second of imports, for those who compile
+
+    return torch._dynamo

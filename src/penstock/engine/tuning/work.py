@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -49,15 +51,28 @@ def work_of(objective: Objective, batch: Batch) -> Work:
     """
     few = next(batch.split(max(batch.size // FEW, 1)))
     training = [module for module in objective.modules() if module.training]
+    buffers = [
+        (module, name, buffer, buffer.clone())
+        for module in objective.modules()
+        for name, buffer in module.named_buffers(recurse=False)
+    ]
     objective.eval()
     tally = _Tally()
     try:
-        with forked(), torch.no_grad(), tally:
+        # Gradients as in training: other kernels are taken without them.
+        with forked(), torch.enable_grad(), _uncompiled(), tally:
             next(objective.step(few), None)
     finally:
         for module in training:
             module.training = True
+        for module, name, buffer, value in buffers:
+            setattr(module, name, buffer.copy_(value))
     return tally.work(batch.size / few.size)
+
+
+def _uncompiled() -> AbstractContextManager[object]:
+    """Inside, a model that its user has compiled runs as it was written, so that its operations are seen."""
+    return torch.compiler.set_stance("force_eager") if "torch._dynamo" in sys.modules else nullcontext()
 
 
 class _Tally(TorchDispatchMode):  # type: ignore[no-untyped-call]
@@ -96,10 +111,10 @@ class _Tally(TorchDispatchMode):  # type: ignore[no-untyped-call]
         )
 
     def _count_convolution(self, args: Sequence[Any], result: Tensor) -> None:
-        weight: Tensor = args[1]
-        done = result.numel() * weight[0].numel()
+        inputs, weight, transposed = args[0], args[1], args[6]
+        done = (inputs if transposed else result).numel() * weight[0].numel()
         self._convolution += done
-        self._wide += done if len(weight) >= CHANNELS else 0
+        self._wide += done if result.shape[1] >= CHANNELS else 0
 
     def _count_product(self, args: Sequence[Any], result: Tensor) -> None:
         left, right = args[-2:]
