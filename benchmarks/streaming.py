@@ -1,12 +1,13 @@
 """Training on pictures that are read from the disk as needed, against the same pictures held in memory.
 
-    python benchmarks/streaming.py [--pictures 20000] [--side 64] [--steps 8] [--rounds 5] [--epochs 5]
+    python benchmarks/streaming.py [--pictures 20000] [--side 64] [--steps 4] [--rounds 9] [--epochs 5]
 
 Makes pictures on the disk and trains the default cnn on them in three ways, which take turns, a block of steps each,
 in one process: held in memory; streamed with a budget that holds half of the decoded pictures; streamed with none kept,
 so that every picture is decoded again in every epoch. Each is what `penstock train` builds, with the number of workers
-that it chooses. All see the same batches: that their losses agree to the last bit is checked. Then the sources alone,
-without training, go through several epochs, while the resident memory of this process and its workers is watched.
+that it chooses. All see the same batches: that their losses agree to the last bit is checked. Beside the time stands
+the processor time of this process and its workers, which a busy machine falsifies less. Then the sources alone, without
+training, go through several epochs, while the resident memory of this process and its workers is watched.
 """
 
 from __future__ import annotations
@@ -14,7 +15,9 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shlex
 import statistics
+import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -81,14 +84,24 @@ class Way:
         self.last = Last()
         self.engine.watchers = [self.last]
         self.seconds: list[float] = []
+        self.processor_seconds: list[float] = []
 
     def block(self, steps: int) -> None:
         """Train so many steps on; dropout draws what it draws in the other ways."""
         torch.manual_seed(self.engine.clock.step)
         self.engine.clock.total = self.engine.clock.step + steps
-        began = time.perf_counter()
+        began, busy = time.perf_counter(), self._processor_seconds()
         self.engine.run()
         self.seconds.append(time.perf_counter() - began)
+        self.processor_seconds.append(self._processor_seconds() - busy)
+
+    def _processor_seconds(self) -> float:
+        """Of this process, and of the workers that there are by now."""
+        ticks = 0
+        for pid in workers_of(self.job):
+            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+            ticks += int(fields[11]) + int(fields[12])
+        return time.process_time() + ticks / os.sysconf("SC_CLK_TCK")
 
     def watched(self, epochs: int) -> dict[str, Any]:
         """Resident memory after each of some epochs of the source alone, and the rate."""
@@ -119,17 +132,19 @@ def resident(pid: int) -> int:
 def main() -> None:
     """Make the pictures, measure, write the result."""
     flags = argparse.ArgumentParser()
-    for name, value in (("pictures", 20_000), ("side", 64), ("steps", 8), ("rounds", 5), ("epochs", 5)):
+    for name, value in (("pictures", 20_000), ("side", 64), ("steps", 4), ("rounds", 9), ("epochs", 5)):
         flags.add_argument(f"--{name}", type=int, default=value)
     given = flags.parse_args()
+    load = [os.getloadavg()[0]]
     with tempfile.TemporaryDirectory() as folder:
         disk = make_pictures(Path(folder) / "pictures", given.pictures, given.side)
         result = measured(Path(folder) / "pictures", given)
     decoded = given.pictures * given.side**2 * 3
     result = {
-        "command": "python benchmarks/streaming.py",
+        "command": shlex.join(["python", *sys.argv]),
         "machine": f"{os.uname().machine}, {cores()} cores, torch {torch.__version__}",
         "date": datetime.now(UTC).strftime("%Y-%m-%d"),
+        "load_before_and_after": [round(value, 1) for value in (*load, os.getloadavg()[0])],
         "bar": BAR,
         "pictures": given.pictures,
         "side": given.side,
@@ -168,6 +183,12 @@ def measured(data: Path, given: argparse.Namespace) -> dict[str, Any]:
         rows[name] = {
             "images_per_second": round(given.steps * batch / statistics.median(seconds), 1),
             "ratio": round(statistics.median(a / b for a, b in zip(held.seconds[1:], seconds, strict=True)), 3),
+            "processor_ratio": round(
+                statistics.median(
+                    a / b for a, b in zip(held.processor_seconds[1:], way.processor_seconds[1:], strict=True)
+                ),
+                3,
+            ),
             "seconds_of_each_block": [round(value, 3) for value in seconds],
             "workers": way.job.recipe.image.workers,
         }
