@@ -3,8 +3,8 @@
     python benchmarks/overhead.py
 
 Each part is run alone, many times, the parts taking turns; a number is the median over the rounds, in processor time.
-The whole step is the engine's own loop. What it costs beyond the batch, the forward and the backward pass, which every
-loop needs, is the engine's own part. A bare loop does the same work with `torch.optim.Adam(fused=True)` and
+The whole step is the engine's own loop. What it costs beyond batch, forward and backward pass in turn, which every loop
+needs, is the engine's own part. A bare loop does the same work with `torch.optim.Adam(fused=True)` and
 `clip_grad_norm_` on the same batches.
 """
 
@@ -25,6 +25,7 @@ from penstock import Adam, Engine, InMemory, Plan, Regression, Shuffled
 from penstock.models.mlp import MLP
 
 RESULTS = Path(__file__).parent / "results" / "overhead.json"
+NEEDED = "batch, forward and backward"
 ROUNDS, STEPS, BATCH, CLIP = 15, 400, 256, 1.0
 
 
@@ -89,7 +90,11 @@ def parts() -> dict[str, Callable[[], None]]:
 
         return repeat
 
+    def needed() -> None:
+        made.objective.loss(next(batches)).loss.backward()
+
     return {
+        NEEDED: repeated(needed),
         "batch": repeated(lambda: next(batches)),
         "forward and backward": repeated(forward_and_backward),
         "rate": repeated(lambda: role.rate_at(0.5)),
@@ -120,7 +125,7 @@ def main() -> None:
             if warm:
                 rounds[name].append((time.process_time() - began) / STEPS * 1e6)
     found = {name: round(statistics.median(times), 1) for name, times in rounds.items()}
-    needed = found["batch"] + found["forward and backward"]
+    needed = found[NEEDED]
     compared = ("whole step", "whole step, clipping", "bare loop, clipping")
     own = {name: round(found[name] - needed, 1) for name in compared}
     result = {

@@ -59,5 +59,7 @@ class Plan(Settings):
         Literal["auto", "on", "off"],
         Field(description="large float32 products through oneDNN; auto: on AMD processors, where it proves exact"),
     ] = "auto"
-    fused: Annotated[bool, Field(description="use torch's fused optimizer kernels where there is one")] = True
+    fused: Annotated[bool, Field(description="use torch's fused optimizer kernels, and its backward pass directly")] = (
+        True
+    )
     seed: Annotated[int, Field(ge=0, lt=1 << 63, description="all randomness follows from it")] = 0

@@ -22,6 +22,7 @@ from penstock.engine.plan import Plan
 from penstock.engine.reach import Reach, unreached
 from penstock.engine.role import Role
 from penstock.engine.scaler import ScaledHealth
+from penstock.engine.tuning.kernels import backward
 from penstock.engine.tuning.whole_step import Taken
 from penstock.optim.optimizer import Optimizer
 
@@ -193,8 +194,8 @@ class Stepper:
         self._exchange.watch(self.health, update, number)
         loss = self.health.start(update)
         loss = loss * update.weight if weighs else loss
-        # With one role, backward() finds the same leaves; with more, nobody else's gradients are to be computed.
-        loss.backward(inputs=None if self._only is role else role.flat.parameters)  # type: ignore[no-untyped-call]
+        # With one role, the backward pass finds the same leaves; with more, nobody else's gradients are to be computed.
+        backward(loss, None if self._only is role else role.flat.parameters, direct=self.plan.fused)
         return update.weight
 
     def _same(self, update: Update | None, first: Update | None) -> Update:
