@@ -63,7 +63,7 @@ class Pace:
             if reason := self._must_go_singly(plan, ranks):
                 self.gave_up(reason)
                 return plan.model_copy(update={"compile": "off"})
-            self.whole = WholeStep(self.objective, self.stepper.roles, plan, self.average, device)
+            self.whole = self.whole or WholeStep(self.objective, self.stepper.roles, plan, self.average, device)
         return plan
 
     def _must_go_singly(self, plan: Plan, ranks: Ranks) -> str | None:

@@ -18,7 +18,7 @@ from penstock.engine.tuning.onednn import exact_here
 from penstock.engine.tuning.work import Work
 
 CHOICES = ("precision", "compile", "onednn", "threads")
-ENOUGH_FOR_A_THREAD = 6_000_000
+ENOUGH_FOR_A_THREAD = 60_000_000
 """Multiply-adds of a forward pass that are worth waking one more thread."""
 ENOUGH_FOR_BF16 = 4_000_000
 """Multiply-adds of a forward pass below which the conversions cost more than bfloat16 saves."""
