@@ -28,26 +28,28 @@ class Adam(Optimizer):
         self.require("beta2", self.beta2, low=0.0, high=1.0)
         self.require("epsilon", self.epsilon, low=0.0)
 
-    def update(
+    def factors(self, step: Scalar, lr: Scalar) -> Sequence[Scalar]:
+        """The rate, the rate over the first moment's bias, and the root of the second's."""
+        return lr, lr / (1 - self.beta1**step), (1 - self.beta2**step) ** 0.5
+
+    def move(
         self,
         parameter: Tensor,
         gradient: Tensor,
         state: Mapping[str, Tensor],
-        *,
-        step: Scalar,
-        lr: Scalar,
+        factors: Sequence[Scalar],
         decay: float,
     ) -> None:
         """The step along the bias-corrected first moment over the root of the second."""
+        lr, rate, correction = factors
         if decay and self.decoupled:
             parameter.mul_(1 - lr * decay)
         elif decay:
             gradient.add_(parameter, alpha=decay)
         moment1 = state["moment1"].lerp_(gradient, 1 - self.beta1)
         moment2 = state["moment2"].mul_(self.beta2).addcmul_(gradient, gradient, value=1 - self.beta2)
-        correction = (1 - self.beta2**step) ** 0.5
         root = moment2.sqrt().div_(correction).add_(self.epsilon)
-        parameter.sub_(moment1 / root * (lr / (1 - self.beta1**step)))
+        parameter.sub_(moment1 / root * rate)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -24,21 +24,23 @@ class Adagrad(Optimizer):
         super().__post_init__()
         self.require("epsilon", self.epsilon, low=0.0)
 
-    def update(
+    def factors(self, step: Scalar, lr: Scalar) -> Sequence[Scalar]:
+        """The rate."""
+        return (lr,)
+
+    def move(
         self,
         parameter: Tensor,
         gradient: Tensor,
         state: Mapping[str, Tensor],
-        *,
-        step: Scalar,
-        lr: Scalar,
+        factors: Sequence[Scalar],
         decay: float,
     ) -> None:
         """The step along the gradient over the root of the sum of squares."""
         if decay:
             gradient.add_(parameter, alpha=decay)
         total = state["sum"].addcmul_(gradient, gradient)
-        parameter.sub_(gradient / total.sqrt().add_(self.epsilon) * lr)
+        parameter.sub_(gradient / total.sqrt().add_(self.epsilon) * factors[0])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,18 +57,20 @@ class RMSprop(Optimizer):
         self.require("alpha", self.alpha, low=0.0, high=1.0)
         self.require("epsilon", self.epsilon, low=0.0)
 
-    def update(
+    def factors(self, step: Scalar, lr: Scalar) -> Sequence[Scalar]:
+        """The rate."""
+        return (lr,)
+
+    def move(
         self,
         parameter: Tensor,
         gradient: Tensor,
         state: Mapping[str, Tensor],
-        *,
-        step: Scalar,
-        lr: Scalar,
+        factors: Sequence[Scalar],
         decay: float,
     ) -> None:
         """The step along the gradient over the root of the mean square."""
         if decay:
             gradient.add_(parameter, alpha=decay)
         mean = state["mean"].mul_(self.alpha).addcmul_(gradient, gradient, value=1 - self.alpha)
-        parameter.sub_(gradient / mean.sqrt().add_(self.epsilon) * lr)
+        parameter.sub_(gradient / mean.sqrt().add_(self.epsilon) * factors[0])

@@ -35,7 +35,6 @@ class Optimizer(ABC):
         self.require("lr", self.lr, low=0.0)
         self.require("weight_decay", self.weight_decay, low=0.0)
 
-    @abstractmethod
     def update(
         self,
         parameter: Tensor,
@@ -46,11 +45,26 @@ class Optimizer(ABC):
         lr: Scalar,
         decay: float,
     ) -> None:
-        """Move `parameter` (P,) in place along `gradient` (P,), which may be overwritten; `step` counts from 1.
+        """Move `parameter` (P,) in place along `gradient` (P,), which may be overwritten; `step` counts from 1."""
+        self.move(parameter, gradient, state, self.factors(step, lr), decay)
 
-        `step` and `lr` are numbers, or tensors () where one compiled program serves every step: write arithmetic that
-        takes both.
+    @abstractmethod
+    def factors(self, step: Scalar, lr: Scalar) -> Sequence[Scalar]:
+        """All numbers of a step that follow from its number and its rate.
+
+        They are worked out apart, so that one compiled program serves every step.
         """
+
+    @abstractmethod
+    def move(
+        self,
+        parameter: Tensor,
+        gradient: Tensor,
+        state: Mapping[str, Tensor],
+        factors: Sequence[Scalar],
+        decay: float,
+    ) -> None:
+        """As `update`, by the `factors` of the step: numbers, or tensors ()."""
 
     def require(self, name: str, value: float, *, low: float, high: float = float("inf")) -> None:
         """Raise RecipeError unless low <= value < high."""

@@ -28,24 +28,26 @@ class SGD(Optimizer):
         if self.nesterov and self.momentum == 0:
             raise RecipeError("optim.nesterov", "the look-ahead needs momentum", "give optim.momentum > 0")
 
-    def update(
+    def factors(self, step: Scalar, lr: Scalar) -> Sequence[Scalar]:
+        """The rate."""
+        return (lr,)
+
+    def move(
         self,
         parameter: Tensor,
         gradient: Tensor,
         state: Mapping[str, Tensor],
-        *,
-        step: Scalar,
-        lr: Scalar,
+        factors: Sequence[Scalar],
         decay: float,
     ) -> None:
         """v = momentum v + g; the parameter moves along v, or along g + momentum v (Nesterov)."""
         if decay:
             gradient.add_(parameter, alpha=decay)
         if not self.momentum:
-            parameter.sub_(gradient * lr)
+            parameter.sub_(gradient * factors[0])
             return
         velocity = state["momentum"].mul_(self.momentum).add_(gradient)
         if self.nesterov:
-            parameter.sub_(gradient.add_(velocity, alpha=self.momentum) * lr)
+            parameter.sub_(gradient.add_(velocity, alpha=self.momentum) * factors[0])
         else:
-            parameter.sub_(velocity * lr)
+            parameter.sub_(velocity * factors[0])

@@ -8,7 +8,7 @@ any other reason, `CannotCompile` is raised, nothing has changed, and the plain 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import FunctionType, MethodType
 from typing import Any
@@ -56,6 +56,8 @@ class WholeStep:
     ) -> None:
         self._objective, self._roles, self._plan = objective, roles, plan
         self._average, self._device = average, device
+        self._times: dict[str, int] = {}
+        """How often each role is updated in a step, as it was in those before the first call."""
         # Dynamo keeps what it compiles with the code: in code of its own, this engine's is neither found by the next
         # engine of the process, nor takes it for a recompilation.
         own = MethodType(FunctionType(WholeStep._advance.__code__.replace(), globals()), self)
@@ -101,6 +103,7 @@ class WholeStep:
         """The call that compiles, where anything may go wrong: in the objective, in dynamo, in the compiler."""
         restore, before = self.snapshot(), self._objective.progress
         try:
+            self._times = {name: round(int(role.updates) / (inputs[2] - 1)) for name, role in self._roles.items()}
             found = self._run(*inputs)
         except Exception as error:
             restore()
@@ -121,26 +124,33 @@ class WholeStep:
     ) -> tuple[Tensor, list[list[tuple[str, float]]]]:
         fields = {name: torch.stack([batch[name] for batch in batches]) for name in batches[0]}
         averaging = [self._average.weight(step + k) if self._average else 0.0 for k in range(len(batches))]
-        controls = self._tensor([[p, a, *r.values()] for p, a, r in zip(progress, averaging, rates, strict=True)])
-        counts = self._tensor([role.updates for role in self._roles.values()])
+        controls = self._tensor([progress, averaging])
+        factors = {
+            name: self._tensor([role.optimizer.factors(number, rates[k][name]) for k, number in self._numbers(role)])
+            for name, role in self._roles.items()
+        }
         with _dynamo().config.patch(trace_autograd_ops=True, error_on_recompile=True):
-            found: tuple[Tensor, list[list[tuple[str, float]]]] = self._compiled(fields, controls, counts)
+            found: tuple[Tensor, list[list[tuple[str, float]]]] = self._compiled(fields, controls, factors)
         return found
 
+    def _numbers(self, role: Role) -> Iterator[tuple[int, int]]:
+        """Which step of the call each update of the role belongs to, and its number."""
+        times = self._times[role.name]
+        return ((k, int(role.updates) + k * times + n + 1) for k in range(STEPS_A_CALL) for n in range(times))
+
     def _tensor(self, values: Any) -> Tensor:
-        return torch.tensor(values, dtype=torch.float64, device=self._device)
+        return torch.tensor(values, dtype=torch.float32, device=self._device)
 
     def _advance(
-        self, fields: dict[str, Tensor], controls: Tensor, counts: Tensor
+        self, fields: dict[str, Tensor], controls: Tensor, factors: dict[str, Tensor]
     ) -> tuple[Tensor, list[list[tuple[str, float]]]]:
         """The function that is compiled: everything in it is a tensor operation or a constant."""
-        names = list(self._roles)
-        made = dict.fromkeys(names, 0)
+        made = dict.fromkeys(self._roles, 0)
         good = torch.ones((), dtype=torch.bool, device=self._device)
         numbers: list[Tensor] = []
         said: list[list[tuple[str, float]]] = []
         for k in range(STEPS_A_CALL):
-            object.__setattr__(self._objective, "progress", controls[k, 0])
+            object.__setattr__(self._objective, "progress", controls[0, k])
             turn = self._objective.step(Batch({name: values[k] for name, values in fields.items()}))
             step_said: list[tuple[str, float]] = []
             while True:
@@ -148,12 +158,9 @@ class WholeStep:
                     update = next(turn, None)
                 if update is None:
                     break
-                at = names.index(update.role)
+                role, at = self._roles[update.role], made[update.role]
+                loss, norm, good = self._update(role, update.loss, good, factors[update.role][at])
                 made[update.role] += 1
-                role = self._roles[update.role]
-                loss, norm, good = self._update(
-                    role, update.loss, good, lr=controls[k, 2 + at], count=counts[at] + made[update.role]
-                )
                 numbers.append(torch.stack([loss.double(), norm.double(), good.double()]))
                 step_said.append((update.role, update.weight))
             said.append(step_said)
@@ -161,12 +168,12 @@ class WholeStep:
             if self._average is not None:
                 with torch.no_grad():
                     for mean, live in self._average.pairs():
-                        mean.copy_(torch.where(good, mean.lerp(live, controls[k, 1].to(mean.dtype)), mean))
+                        mean.copy_(torch.where(good, mean.lerp(live, controls[1, k].to(mean.dtype)), mean))
+        if made != {name: times * STEPS_A_CALL for name, times in self._times.items()}:
+            raise ValueError("the number of updates differs from step to step")
         return torch.stack(numbers), said
 
-    def _update(
-        self, role: Role, loss: Tensor, good: Tensor, *, lr: Tensor, count: Tensor
-    ) -> tuple[Tensor, Tensor, Tensor]:
+    def _update(self, role: Role, loss: Tensor, good: Tensor, factors: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """One optimizer step, taken where all has been finite so far."""
         parameters = role.flat.parameters
         found = torch.autograd.grad(loss, parameters, allow_unused=True)
@@ -183,7 +190,7 @@ class WholeStep:
                     gradient = gradient.clamp(-self._plan.clip_value, self._plan.clip_value)
                 moving = [parameter, *state.values()]
                 before = [value.clone() for value in moving]
-                role.optimizer.update(parameter, gradient, state, step=count, lr=lr, decay=decay)
+                role.optimizer.move(parameter, gradient, state, factors.unbind(), decay)
                 for value, old in zip(moving, before, strict=True):
                     value.copy_(torch.where(good, value, old))
         return loss.detach(), norm, good
