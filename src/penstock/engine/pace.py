@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any, NoReturn
+from typing import Any
 
 import torch
 
 from penstock.core.batch import Batch
-from penstock.core.errors import NumericError
 from penstock.core.objective import Objective
 from penstock.core.ranks import Ranks
 from penstock.engine.ahead import Ahead
@@ -17,7 +16,7 @@ from penstock.engine.clock import Clock
 from penstock.engine.plan import Plan
 from penstock.engine.stepper import Stepper
 from penstock.engine.tuning.rules import is_settled, settle, settled_choices, with_choices
-from penstock.engine.tuning.whole_step import STEPS_A_CALL, CannotCompile, Taken, WholeStep
+from penstock.engine.tuning.whole_step import STEPS_A_CALL, CannotCompile, NotFinite, Taken, WholeStep
 from penstock.engine.tuning.work import work_of
 
 
@@ -84,8 +83,10 @@ class Pace:
                 except CannotCompile as error:
                     self.whole = None
                     self.gave_up(str(error))
+                except NotFinite:  # the plain way says what it is
+                    self._singly = STEPS_A_CALL
                 else:
-                    yield from self._note(self.whole, made)
+                    yield from self._note(made)
                     return
             else:
                 self._singly = STEPS_A_CALL
@@ -100,10 +101,11 @@ class Pace:
         self._shape, self._singly = state["shape"], state["singly"]
 
     def _fit(self, batches: list[Batch]) -> bool:
-        found = [{name: [list(value.shape), str(value.dtype)] for name, value in batch.items()} for batch in batches]
-        if self._shape is None and all(shape == found[0] for shape in found):
-            self._shape = found[0]
-        return all(shape == self._shape for shape in found)
+        first, *others = ([(name, value.shape, value.dtype) for name, value in batch.items()] for batch in batches)
+        alike = all(other == first for other in others)
+        if self._shape is None and alike:
+            self._shape = _in_json(first)
+        return alike and _in_json(first) == self._shape
 
     def _plainly(self) -> Iterator[None]:
         number = self.clock.step + 1
@@ -121,23 +123,13 @@ class Pace:
         progress = [self.clock.progress_of(first + k) for k in range(len(batches))]
         return whole(batches, progress, first)
 
-    def _note(self, whole: WholeStep, made: list[list[Taken]]) -> Iterator[None]:
+    def _note(self, made: list[list[Taken]]) -> Iterator[None]:
         for updates in made:
             for taken in updates:
-                if not taken.finite:  # nothing has moved since
-                    self._explain(whole)
                 self.stepper.note(taken)
             next(self.source)
             yield
 
-    def _explain(self, whole: WholeStep) -> NoReturn:
-        """Raises NumericError, for which the plain way says what is not finite in the step to come; nothing moves."""
-        number = self.clock.step + 1
-        restore = whole.snapshot()
-        try:
-            self.stepper.step(self.source.peek(1)[0], number, self.clock.progress)
-            self.stepper.health.check()
-        finally:
-            restore()
-        found = "the loss or a gradient is not finite in the compiled step, though it is in the plain one"
-        raise NumericError(f"step {number}", found, "train with compile off")
+
+def _in_json(fields: list[tuple[str, torch.Size, torch.dtype]]) -> dict[str, Any]:
+    return {name: [list(shape), str(dtype)] for name, shape, dtype in fields}

@@ -157,7 +157,7 @@ def test_onednn_is_for_single_precision_that_is_not_compiled(machine: Any) -> No
 
 @pytest.mark.parametrize(
     ("total", "threads"),
-    [(0, 1), (6_000_000, 1), (11_999_999, 1), (12_000_000, 2), (23_999_999, 3), (24_000_000, 4), (10**12, 4)],
+    [(0, 1), (60_000_000, 1), (119_999_999, 1), (120_000_000, 2), (239_999_999, 3), (240_000_000, 4), (10**12, 4)],
 )
 def test_threads_by_the_size_of_the_network_and_the_machine(total: int, threads: int, machine: Any) -> None:
     machine(PLAIN)
@@ -240,7 +240,7 @@ class TestEngine:
         """A machine on which bfloat16 is chosen even for the tiniest network."""
         machine(AMD)
         monkeypatch.setattr(rules, "ENOUGH_FOR_BF16", 0)
-        monkeypatch.setattr(rules, "_threads", lambda work, device, most: 2)
+        monkeypatch.setattr(rules, "_threads", lambda *_: 2)
         monkeypatch.setattr("penstock.engine.tuning.work.WIDE", 2)
 
     def test_chosen_by_the_first_batch_which_is_trained_on_all_the_same(

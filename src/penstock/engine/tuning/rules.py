@@ -37,7 +37,7 @@ def settle(plan: Plan, work: Work, steps: int | None, device: torch.device, rank
     onednn = plan.onednn
     if onednn == "auto":
         onednn = "on" if compiled == "off" and precision == "float32" and _onednn_pays(work, device) else "off"
-    threads = plan.threads or _threads(work, device, max(cores() // ranks.local_size, 1))
+    threads = plan.threads or _threads(work, device, max(cores() // ranks.local_size, 1), compiled == "on")
     return plan.model_copy(update={"precision": precision, "compile": compiled, "onednn": onednn, "threads": threads})
 
 
@@ -91,8 +91,10 @@ def _onednn_pays(work: Work, device: torch.device) -> bool:
     return "AMD" in str(_processor().get("cpu_name", "")) and exact_here(work.large)
 
 
-def _threads(work: Work, device: torch.device, most: int) -> int:
-    return most if device.type != "cpu" else max(1, min(most, work.total // ENOUGH_FOR_A_THREAD))
+def _threads(work: Work, device: torch.device, most: int, compiled: bool) -> int:
+    """As many as have enough to do. Between compiled operations a second one has no time to fall asleep: it pays."""
+    enough = max(work.total // ENOUGH_FOR_A_THREAD, 2 if compiled else 1)
+    return most if device.type != "cpu" else min(most, enough)
 
 
 def _processor() -> Mapping[str, Any]:

@@ -29,85 +29,92 @@ COMPILER: dict[str, Any] = {"backend": "inductor", "options": {"cpp_wrapper": Tr
 """No Python between the kernels; the random stream of the plain way."""
 
 
+class NotFinite(Exception):
+    """A loss or a gradient was not; nothing has changed."""
+
+
 class CannotCompile(Exception):
     """The objective, or this machine, does not allow it; the message is one line."""
 
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """What became of one update: its loss, a mean over `weight`, and whether all had been finite so far."""
+    """What became of one update: its loss, a mean over `weight`, and the norm of its gradient."""
 
     role: str
     rate: float
     weight: float
     loss: float
     norm: float
-    finite: bool
 
 
 class WholeStep:
-    """`STEPS_A_CALL` steps of an objective as one compiled function.
-
-    From the first update that is not finite on, nothing is updated any more.
-    """
+    """`STEPS_A_CALL` steps of an objective as one compiled function: all of them, or none."""
 
     def __init__(
         self, objective: Objective, roles: Mapping[str, Role], plan: Plan, average: Average | None, device: torch.device
     ) -> None:
         self._objective, self._roles, self._plan = objective, roles, plan
         self._average, self._device = average, device
+        trained = {id(p) for role in roles.values() for p in role.flat.parameters}
+        self._others = [p for p in objective.parameters() if id(p) not in trained]
+        """Parameters that only `stepped` changes, such as a target network's."""
+        double = any(role.flat.parameter.dtype == torch.float64 for role in roles.values())
+        self._numbers_in = torch.float64 if double else torch.float32
         self._times: dict[str, int] = {}
         """How often each role is updated in a step, as it was in those before the first call."""
         # Dynamo keeps what it compiles with the code: in code of its own, this engine's is neither found by the next
         # engine of the process, nor takes it for a recompilation.
         own = MethodType(FunctionType(WholeStep._advance.__code__.replace(), globals()), self)
         self._compiled = torch.compile(own, fullgraph=True, dynamic=False, **COMPILER)
+        self._switches = _dynamo().config.patch(trace_autograd_ops=True, error_on_recompile=True)
         self._is_compiled = False
 
     def __call__(self, batches: Sequence[Batch], progress: Sequence[float], step: int) -> list[list[Taken]]:
         """Train on batches of one shape, the same at every call; `step` is the number of the first.
 
-        Returns what was taken, for each batch. Raises CannotCompile where it is impossible; nothing has changed then.
+        Returns what was taken, for each batch. Raises NotFinite, and CannotCompile where it is impossible; nothing has
+        changed then.
         """
         rates = [{name: role.rate_at(p) for name, role in self._roles.items()} for p in progress]
+        restore = self._snapshot()
         numbers, said = (self._again if self._is_compiled else self._first)(batches, progress, step, rates)
         object.__setattr__(self._objective, "progress", progress[-1])
+        if not numbers.isfinite().all():
+            restore()
+            raise NotFinite
         rows = iter(numbers.tolist())
         return [
-            [
-                Taken(role, rates[k][role], weight, loss, norm, finite == 1.0)
-                for (role, weight), (loss, norm, finite) in zip(step_said, rows)
-            ]
+            [Taken(role, rates[k][role], weight, *next(rows)) for role, weight in step_said]
             for k, step_said in enumerate(said)
         ]
 
-    def snapshot(self) -> Callable[[], None]:
-        """Keeps all that steps change, random state included; the function that it returns puts it back."""
-        tensors = [*self._objective.parameters(), *self._objective.buffers()]
-        tensors += [tensor for role in self._roles.values() for tensor in (role.flat.parameter, *role.state.values())]
+    def _snapshot(self) -> Callable[[], None]:
+        """Keeps what the compiled steps change; the function that it returns puts it back."""
+        tensors = [tensor for role in self._roles.values() for tensor in (role.flat.parameter, *role.state.values())]
+        tensors += [*self._others, *self._objective.buffers()]
         tensors += self._average.tensors().values() if self._average else []
-        values, updates = [tensor.detach().clone() for tensor in tensors], [r.updates for r in self._roles.values()]
-        random = random_state()
+        values = [tensor.detach().clone() for tensor in tensors]
+        random, progress = torch.get_rng_state(), self._objective.progress
 
         def restore() -> None:
             with torch.no_grad():
                 for tensor, value in zip(tensors, values, strict=True):
                     tensor.copy_(value)
-            for role, made in zip(self._roles.values(), updates, strict=True):
-                role.updates = made
-            restore_random_state(*random)
+            torch.set_rng_state(random)
+            object.__setattr__(self._objective, "progress", progress)
 
         return restore
 
     def _first(self, *inputs: Any) -> Any:
         """The call that compiles, where anything may go wrong: in the objective, in dynamo, in the compiler."""
-        restore, before = self.snapshot(), self._objective.progress
+        restore, random = self._snapshot(), random_state()
         try:
             self._times = {name: round(int(role.updates) / (inputs[2] - 1)) for name, role in self._roles.items()}
             found = self._run(*inputs)
         except Exception as error:
             restore()
-            object.__setattr__(self._objective, "progress", before)
+            restore_random_state(*random)
             raise CannotCompile(_line(error)) from error
         self._is_compiled = True
         return found
@@ -129,7 +136,7 @@ class WholeStep:
             name: self._tensor([role.optimizer.factors(number, rates[k][name]) for k, number in self._numbers(role)])
             for name, role in self._roles.items()
         }
-        with _dynamo().config.patch(trace_autograd_ops=True, error_on_recompile=True):
+        with self._switches:
             found: tuple[Tensor, list[list[tuple[str, float]]]] = self._compiled(fields, controls, factors)
         return found
 
@@ -139,14 +146,13 @@ class WholeStep:
         return ((k, int(role.updates) + k * times + n + 1) for k in range(STEPS_A_CALL) for n in range(times))
 
     def _tensor(self, values: Any) -> Tensor:
-        return torch.tensor(values, dtype=torch.float32, device=self._device)
+        return torch.tensor(values, dtype=self._numbers_in, device=self._device)
 
     def _advance(
         self, fields: dict[str, Tensor], controls: Tensor, factors: dict[str, Tensor]
     ) -> tuple[Tensor, list[list[tuple[str, float]]]]:
         """The function that is compiled: everything in it is a tensor operation or a constant."""
         made = dict.fromkeys(self._roles, 0)
-        good = torch.ones((), dtype=torch.bool, device=self._device)
         numbers: list[Tensor] = []
         said: list[list[tuple[str, float]]] = []
         for k in range(STEPS_A_CALL):
@@ -159,28 +165,27 @@ class WholeStep:
                 if update is None:
                     break
                 role, at = self._roles[update.role], made[update.role]
-                loss, norm, good = self._update(role, update.loss, good, factors[update.role][at])
+                norm = self._update(role, update.loss, factors[update.role][at])
                 made[update.role] += 1
-                numbers.append(torch.stack([loss.double(), norm.double(), good.double()]))
+                numbers.append(torch.stack([update.loss.detach().to(self._numbers_in), norm.to(self._numbers_in)]))
                 step_said.append((update.role, update.weight))
             said.append(step_said)
             self._objective.stepped()
             if self._average is not None:
                 with torch.no_grad():
                     for mean, live in self._average.pairs():
-                        mean.copy_(torch.where(good, mean.lerp(live, controls[1, k].to(mean.dtype)), mean))
+                        mean.lerp_(live, controls[1, k].to(mean.dtype))
         if made != {name: times * STEPS_A_CALL for name, times in self._times.items()}:
             raise ValueError("the number of updates differs from step to step")
         return torch.stack(numbers), said
 
-    def _update(self, role: Role, loss: Tensor, good: Tensor, factors: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """One optimizer step, taken where all has been finite so far."""
+    def _update(self, role: Role, loss: Tensor, factors: Tensor) -> Tensor:
+        """One optimizer step; returns the norm of the gradient."""
         parameters = role.flat.parameters
         found = torch.autograd.grad(loss, parameters, allow_unused=True)
         with torch.no_grad():
             gradients = [torch.zeros_like(p) if g is None else g for p, g in zip(parameters, found, strict=True)]
             norm = torch.stack([gradient.square().sum() for gradient in gradients]).sum().sqrt()
-            good = good & torch.isfinite(loss) & torch.isfinite(norm)
             limit = self._plan.clip_norm
             scale = None if limit is None else torch.where(norm > limit, limit / (norm + 1e-6), 1.0)
             for (parameter, state, decay), gradient in zip(role.members(), gradients, strict=True):
@@ -188,12 +193,8 @@ class WholeStep:
                     gradient = gradient * scale
                 if self._plan.clip_value is not None:
                     gradient = gradient.clamp(-self._plan.clip_value, self._plan.clip_value)
-                moving = [parameter, *state.values()]
-                before = [value.clone() for value in moving]
                 role.optimizer.move(parameter, gradient, state, factors.unbind(), decay)
-                for value, old in zip(moving, before, strict=True):
-                    value.copy_(torch.where(good, value, old))
-        return loss.detach(), norm, good
+        return norm
 
 
 def _line(error: Exception) -> str:
