@@ -34,7 +34,7 @@ def test_names_values_and_layouts_stay(channels_last: bool) -> None:
     module = Mixed()
     before = {name: value.clone() for name, value in module.state_dict().items()}
     if channels_last:
-        lay_out(module)
+        lay_out(module, torch.device("cuda"))
     flat = Flat("model", dict(module.named_parameters()))
     assert list(module.state_dict()) == list(before)
     for name, value in module.state_dict().items():
@@ -54,7 +54,7 @@ def test_names_values_and_layouts_stay(channels_last: bool) -> None:
 
 def test_gradients_arrive_in_the_flat_tensor() -> None:
     module = Mixed()
-    lay_out(module)
+    lay_out(module, torch.device("cuda"))
     flat = Flat("model", dict(module.named_parameters()))
     out = module.line(module.norm(module.conv(torch.randn(2, 3, 9, 9)))).sum() * module.scale + module.turned.sum()
     expected = torch.autograd.grad(out, flat.parameters, retain_graph=True)

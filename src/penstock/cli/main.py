@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import signal
@@ -38,6 +39,19 @@ def main() -> None:
     finally:  # from here on a signal has nothing to save; `torchrun` sends one as soon as one of several has left
         signal.signal(signal.SIGTERM, signal.SIG_IGN if os.environ.get("LOCAL_RANK") else signal.SIG_DFL)
     sys.exit(code)
+
+
+def program() -> None:
+    """The command: `main`, and then away at once. To take the interpreter apart takes longer than a short training."""
+    code: object = 1
+    try:
+        main()
+    except SystemExit as left:
+        code = left.code
+    finally:
+        with contextlib.suppress(OSError, ValueError):
+            sys.stderr.flush()
+    os._exit(code if isinstance(code, int) else 0)
 
 
 def run(words: Sequence[str]) -> int:

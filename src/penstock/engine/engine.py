@@ -29,9 +29,8 @@ from penstock.engine.parts import evaluated, parts_of_all, take_part
 from penstock.engine.plan import Plan
 from penstock.engine.stepper import Stepper
 from penstock.engine.tuning.kernels import lay_out
-from penstock.engine.tuning.onednn import linear_through_onednn
 from penstock.engine.tuning.rules import settled_choices, with_choices
-from penstock.engine.tuning.threads import using_threads
+from penstock.engine.tuning.surroundings import as_planned
 from penstock.engine.tuning.whole_step import STEPS_A_CALL
 from penstock.engine.watcher import Row, Watcher
 from penstock.optim.optimizer import Optimizer
@@ -60,7 +59,7 @@ class Engine:
         self.ranks = ranks
         self.device = pick_device(plan.device, ranks=ranks)
         self.objective = objective.to(self.device).eval()
-        lay_out(objective)
+        lay_out(objective, self.device)
         self.source, self.plan, self.validation = Ahead(source, self.device), plan, validation
         self.checkpoints, self.watchers = checkpoints, watchers
         self.clock = Clock(plan, source.epoch_steps, told=ranks.size > 1)
@@ -90,8 +89,7 @@ class Engine:
         try:
             if (settled := self.pace.settle(self.plan, self.ranks, self.device)) != self.plan:
                 self._adopt(settled)
-            stack.enter_context(using_threads(self.plan.threads))
-            stack.enter_context(linear_through_onednn(self.objective, enabled=self.plan.onednn == "on"))
+            stack.enter_context(as_planned(self.plan, self.objective, self.device))
             self.stepper.train()
             while True:
                 ended = self.clock.over()  # asked once: time that runs out just now must not end it unevaluated

@@ -59,6 +59,9 @@ class Plan(Settings):
         Literal["auto", "on", "off"],
         Field(description="large float32 products through oneDNN; auto: on AMD processors, where it proves exact"),
     ] = "auto"
+    keep_memory: Annotated[
+        bool, Field(description="keep freed memory for the next step instead of giving it back to the system (Linux)")
+    ] = True
     fused: Annotated[bool, Field(description="use torch's fused optimizer kernels, and its backward pass directly")] = (
         True
     )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -78,11 +79,20 @@ def backward(loss: Tensor, inputs: Sequence[nn.Parameter] | None, *, direct: boo
 _seeds: dict[tuple[torch.dtype, torch.device], Tensor] = {}
 
 
-def lay_out(module: nn.Module) -> None:
-    """Store convolution weights channels last, in place: the layout in which their kernels are fastest.
+def lay_out(module: nn.Module, device: torch.device) -> None:
+    """Store convolution weights channels last, in place, where their kernels are fastest in that layout.
 
-    Values and names do not change.
+    That is on graphics cards, and on processors with matrix tiles (AMX). On others, blocked layouts of the library's
+    own are faster. Values and names do not change.
     """
+    if device.type == "cpu" and not able().get("amx_tile"):
+        return
     for layer in module.modules():
         if isinstance(layer, nn.Conv2d):
             layer.weight.data = layer.weight.data.contiguous(memory_format=torch.channels_last)
+
+
+def able() -> Mapping[str, Any]:
+    """What the processor can do; nothing where torch, before 2.11, does not say."""
+    found: Mapping[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
+    return found

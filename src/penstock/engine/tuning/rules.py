@@ -14,6 +14,7 @@ import torch
 from penstock.core.machine import cores
 from penstock.core.ranks import ALONE, Ranks
 from penstock.engine.plan import Plan
+from penstock.engine.tuning.kernels import able
 from penstock.engine.tuning.onednn import exact_here
 from penstock.engine.tuning.work import Work
 
@@ -70,10 +71,8 @@ def _precision(work: Work, device: torch.device) -> str:
     """bfloat16 where nearly all work is in wide layers and the processor multiplies it; its attention is slow there."""
     gains = work.wide >= 0.8 * work.total and work.total >= ENOUGH_FOR_BF16
     if device.type == "cpu":
-        able = _processor()
-        return (
-            "bf16" if gains and not work.attention and (able.get("avx512_bf16") or able.get("amx_bf16")) else "float32"
-        )
+        has = able()
+        return "bf16" if gains and not work.attention and (has.get("avx512_bf16") or has.get("amx_bf16")) else "float32"
     if device.type == "cuda":
         return "bf16" if gains and torch.cuda.is_bf16_supported(including_emulation=False) else "float32"
     return "float32"
@@ -88,16 +87,10 @@ def _compiling_pays(plan: Plan, work: Work, steps: int | None, device: torch.dev
 def _onednn_pays(work: Work, device: torch.device) -> bool:
     if device.type != "cpu" or not work.large:
         return False
-    return "AMD" in str(_processor().get("cpu_name", "")) and exact_here(work.large)
+    return "AMD" in str(able().get("cpu_name", "")) and exact_here(work.large)
 
 
 def _threads(work: Work, device: torch.device, most: int, compiled: bool) -> int:
     """As many as have enough to do. Between compiled operations a second one has no time to fall asleep: it pays."""
     enough = max(work.total // ENOUGH_FOR_A_THREAD, 2 if compiled else 1)
     return most if device.type != "cpu" else min(most, enough)
-
-
-def _processor() -> Mapping[str, Any]:
-    """What the processor can do; nothing where torch, before 2.11, does not say."""
-    found: Mapping[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
-    return found
