@@ -132,7 +132,10 @@ def test_bf16_runs_layers_in_bfloat16_and_comes_near() -> None:
     assert seen[before:] == [torch.bfloat16]
 
 
-def test_convolutions_are_laid_out_channels_last_and_train_alike() -> None:
+@pytest.mark.parametrize("tiles", [True, False])
+def test_convolutions_are_laid_out_by_processor_and_train_alike(tiles: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"amx_tile": tiles}, raising=False)
+
     def make() -> nn.Module:
         torch.manual_seed(0)
         return nn.Sequential(
@@ -148,7 +151,7 @@ def test_convolutions_are_laid_out_channels_last_and_train_alike() -> None:
     model, expected = make(), make()
     names = list(model.state_dict())
     train(model, source(), AdamW(lr=0.02, weight_decay=0.1, schedule=Cosine(warmup=0.2)))
-    assert model[0].weight.is_contiguous(memory_format=torch.channels_last)
+    assert model[0].weight.is_contiguous(memory_format=torch.channels_last) == tiles
     assert list(model.state_dict()) == names
     compare(model, by_hand(expected, source()), 1e-9)
     assert int(model[1].num_batches_tracked) == STEPS

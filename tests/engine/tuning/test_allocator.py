@@ -37,7 +37,6 @@ def test_switched_off_or_elsewhere_nothing_changes(monkeypatch: pytest.MonkeyPat
     with keeping_freed_memory(enabled=False):
         pass
     assert asked == []
-    monkeypatch.setattr(sys, "platform", "darwin")
     monkeypatch.undo()
     monkeypatch.setattr(sys, "platform", "darwin")
     with keeping_freed_memory(enabled=True):
