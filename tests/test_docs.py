@@ -100,6 +100,7 @@ def test_every_command_can_be_parsed(name: str) -> None:
 def test_every_flag_that_is_named_exists(name: str) -> None:
     named = set(re.findall(r"(?<![\w-])--[a-z][\w.-]*", read(name)))
     known = every_flag()
+    known |= {f"--no-{flag[2:]}" for flag in known}  # how a switch is turned off
     columns = {flag for flag in named if flag.startswith("--columns.")}
     assert named - columns - known == set()
 

@@ -1000,6 +1000,7 @@ class TestRanks:
         self, more: str, code: int, text: str, rank_processes: Any, here: Path, table: Writer
     ) -> None:
         (here / "runs/classify/taken").mkdir(parents=True)
+        (here / "runs/classify/taken/recipe.json").write_text("{}")
         ended = rank_processes.run(here, self.line("classify", table, here, more))
         assert ended.codes == [code, code], ended.errors
         (told,) = ended.told()

@@ -274,6 +274,12 @@ def resident(pid: int) -> int:
     return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
+@pytest.fixture
+def most_batches() -> int:
+    """Many epochs are gone through here."""
+    return 100_000
+
+
 @linux
 @pytest.mark.parametrize("memory", [0, 10 * 3 * 64 * 64])
 def test_memory_handles_and_threads_stay_flat_over_many_epochs(memory: int, folder: Path) -> None:

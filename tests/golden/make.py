@@ -36,8 +36,8 @@ CASES = {task: [task] for task in TASKS} | {
     "classify-mlp": ["classify", *["--data", "wine", "--net.dropout", "0"]],
     "classify-resnet": ["classify", *["--model", "resnet20"]],
     "regress": ["regress", *["--net.dropout", "0"]],
-    "regress-cnn": ["regress", *f"--data {PICTURES} --target y --net.dropout 0".split()],
-    "regress-resnet": ["regress", *f"--data {PICTURES} --target y --model resnet20".split()],
+    "regress-cnn": ["regress", *f"--data {PICTURES} --net.dropout 0".split()],
+    "regress-resnet": ["regress", *f"--data {PICTURES} --model resnet20".split()],
 }
 """The words of each case. Every task has one of its own name; it is its default unless something else is said here."""
 

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from penstock.core.batch import Batch
+from penstock.core.memory import ran_out
 from penstock.core.objective import Objective
 from penstock.core.ranks import Ranks
 from penstock.engine.ahead import Ahead
@@ -17,7 +18,7 @@ from penstock.engine.plan import Plan
 from penstock.engine.stepper import Stepper
 from penstock.engine.tuning.rules import is_settled, settle, settled_choices, with_choices
 from penstock.engine.tuning.whole_step import STEPS_A_CALL, CannotCompile, NotFinite, Taken, WholeStep
-from penstock.engine.tuning.work import work_of
+from penstock.engine.tuning.work import Work, work_of
 
 
 class Pace:
@@ -54,7 +55,12 @@ class Pace:
                 """Of the first rank, for it has examples of every batch."""
                 if not ranks.first:
                     return {}
-                work = work_of(self.objective, batch)
+                try:
+                    work = work_of(self.objective, batch)
+                except (MemoryError, RuntimeError) as error:
+                    if not ran_out(error):
+                        raise
+                    work = Work()  # the step itself will say so
                 return settled_choices(settle(plan, work, self.clock.total, device, ranks))
 
             plan = with_choices(plan, ranks.from_first(ranks.attempt(choices)))
