@@ -57,11 +57,11 @@ class Pace:
                     return {}
                 try:
                     work = work_of(self.objective, batch)
+                    return settled_choices(settle(plan, work, self.clock.total, device, ranks))
                 except (MemoryError, RuntimeError) as error:
                     if not ran_out(error):
                         raise
-                    work = Work()  # the step itself will say so
-                return settled_choices(settle(plan, work, self.clock.total, device, ranks))
+                return settled_choices(settle(plan, Work(), self.clock.total, device, ranks))  # the step will say so
 
             plan = with_choices(plan, ranks.from_first(ranks.attempt(choices)))
         if plan.compile == "on":
