@@ -12,8 +12,12 @@ from penstock.data import examples as module
 from penstock.data.examples import InMemory
 
 
+def numbers(count: int = 1000) -> dict[str, Tensor]:
+    return {"x": torch.arange(count), "y": torch.arange(count)[:, None, None].expand(-1, 3, 2) * 1.5}
+
+
 def numbered(count: int = 1000) -> InMemory:
-    return InMemory({"x": torch.arange(count), "y": torch.arange(count)[:, None, None].expand(-1, 3, 2) * 1.5})
+    return InMemory(numbers(count))
 
 
 @pytest.mark.parametrize("chunk", [1, 200, 1 << 22])
@@ -27,7 +31,7 @@ def test_chunks_do_not_change_batches(chunk: int, monkeypatch: pytest.MonkeyPatc
     for indices, (returned, batch) in zip(wanted, got, strict=True):
         assert torch.equal(returned, indices)
         assert torch.equal(batch["x"], indices)
-        assert torch.equal(batch["y"], examples.tensors["y"][indices])
+        assert torch.equal(batch["y"], numbers()["y"][indices])
         assert batch.size == len(indices)
 
 

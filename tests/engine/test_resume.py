@@ -17,6 +17,7 @@ from penstock.core.objective import Evaluation, Objective, Update
 from penstock.data.examples import InMemory
 from penstock.data.pixels import Augment, PixelScaling, PixelTransform
 from penstock.data.sources import InOrder, Shuffled
+from penstock.engine.ahead import Ahead
 from penstock.engine.checkpoint import Checkpoints
 from penstock.engine.engine import Engine
 from penstock.engine.plan import Plan
@@ -124,6 +125,7 @@ class Halting:
             yield batch
 
     def __next__(self) -> Batch:
+        self.note()
         return next(self.within)
 
     @property
@@ -135,10 +137,6 @@ class Halting:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.within.load_state_dict(state)
-
-    def peek(self, count: int) -> list[Batch]:
-        self.note()
-        return self.within.peek(count)
 
 
 EXPLICIT: dict[str, Any] = {"precision": "float32", "compile": "off", "onednn": "off", "threads": 1}
@@ -249,7 +247,9 @@ def test_interrupted_while_training_and_resumed(step: int, tmp_path: Path, recor
     reference = engine("accumulated", tmp_path / "whole", whole, checkpoint_every=1e9)
     reference.run()
     made = engine("accumulated", tmp_path / "parts", first, checkpoint_every=1e9)
-    made.source = made.pace.source = Halting(made.source, lambda count: made.stop(2) if count == step else None)
+    made.source = made.pace.source = Ahead(
+        Halting(made.source, lambda count: made.stop(2) if count == step else None), made.device
+    )
     with pytest.raises(Interrupted) as caught:
         made.run()
     assert caught.value.code == 130
@@ -287,7 +287,7 @@ def test_lost_data_is_said_after_saving_and_training_goes_on_once_it_is_back(tmp
             raise DataError("图片/六.png", "the file is not there", "put it back")
 
     made = engine("two roles", tmp_path / "parts", first, checkpoint_every=1e9)
-    made.source = made.pace.source = Halting(made.source, lose)
+    made.source = made.pace.source = Ahead(Halting(made.source, lose), made.device)
     with pytest.raises(DataError, match=r"^图片/六\.png: "):
         made.run()
     assert first.events == ["started 0", "saved step-000000005", "finished 5"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -83,3 +84,38 @@ class Source(Protocol):
         ...
 
     def load_state_dict(self, state: dict[str, Any]) -> None: ...
+
+
+class Listening(ABC):
+    """A source whose next batch depends on what was found for this one: carried states, priorities, rollouts.
+
+    Its batches are drawn one at a time, and what it keeps is part of a checkpoint.
+    """
+
+    @property
+    @abstractmethod
+    def epoch_steps(self) -> int:
+        """How many batches make an epoch."""
+
+    @abstractmethod
+    def __next__(self) -> Batch: ...
+
+    @abstractmethod
+    def hear(self, said: Mapping[str, Tensor]) -> None:
+        """What the objective told the batch that was drawn last, once its step has been made."""
+
+    @abstractmethod
+    def tensors(self) -> dict[str, Tensor]:
+        """What it keeps, by name; drawing a batch does not change it."""
+
+    @abstractmethod
+    def load_tensors(self, tensors: Mapping[str, Tensor]) -> None:
+        """Put back what `tensors` gave. Raises CheckpointError where it does not fit."""
+
+    @abstractmethod
+    def state_dict(self) -> dict[str, Any]:
+        """The position, as JSON values."""
+
+    @abstractmethod
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go to a position."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 
 import torch
 from torch import Tensor
 
 from penstock.core.batch import Batch
+from penstock.data.ragged import LENGTH, Column, Ragged
 
 CHUNK_BYTES = 1 << 22
 """How much is gathered from memory at once: many small batches for the price of one gather, yet within the caches."""
@@ -36,25 +37,40 @@ class Examples(ABC):
 
 
 class InMemory(Examples):
-    """Examples as tensors of their raw type, on the device where they will be used."""
+    """Examples as tensors of their raw type, on the device where they will be used.
 
-    def __init__(self, tensors: Mapping[str, Tensor]) -> None:
-        self.tensors = dict(tensors)
-        self._bytes = sum(t[:1].numel() * t.element_size() for t in self.tensors.values())
+    A ragged field NAME is padded to the longest row of each batch, and NAME_length (B,) says how long the rows are.
+    """
+
+    def __init__(self, columns: Mapping[str, Column]) -> None:
+        self.columns = dict(columns)
+        equal = [column for column in columns.values() if isinstance(column, Tensor)]
+        self._bytes = sum(column[:1].numel() * column.element_size() for column in equal)
 
     def to(self, device: torch.device) -> InMemory:
         """On another device."""
-        return InMemory({name: tensor.to(device) for name, tensor in self.tensors.items()})
+        return InMemory({name: column.to(device) for name, column in self.columns.items()})
 
     def stream(self, wanted: Iterable[Tensor]) -> Iterator[tuple[Tensor, Batch]]:
         """Batches are views of larger gathered chunks."""
         wanted = iter(wanted)
-        device = next(iter(self.tensors.values())).device
+        first = next(iter(self.columns.values()))
+        device = first.values.device if isinstance(first, Ragged) else first.device
         batches = 1
         while chunk := list(islice(wanted, batches)):
             sizes = [len(indices) for indices in chunk]
             rows = torch.cat(chunk).to(device) if len(chunk) > 1 else chunk[0].to(device)
-            parts = [torch.split(tensor.index_select(0, rows), sizes) for tensor in self.tensors.values()]
+            names, parts = zip(*self._parts(rows, sizes), strict=True)
             for indices, *values in zip(chunk, *parts, strict=True):
-                yield indices, Batch(zip(self.tensors, values, strict=True))
+                yield indices, Batch(zip(names, values, strict=True))
             batches = min(max(CHUNK_BYTES // max(self._bytes * max(sizes), 1), 1), 64)
+
+    def _parts(self, rows: Tensor, sizes: list[int]) -> Iterator[tuple[str, Sequence[Tensor]]]:
+        """Each field of a batch by name, as its values for every batch of a chunk of rows."""
+        for name, column in self.columns.items():
+            if isinstance(column, Ragged):
+                values, lengths = zip(*[column.padded(part) for part in torch.split(rows, sizes)], strict=True)
+                yield name, values
+                yield name + LENGTH, lengths
+            else:
+                yield name, torch.split(column.index_select(0, rows), sizes)

@@ -13,6 +13,7 @@ from penstock.core.errors import RecipeError
 from penstock.core.random import derive
 from penstock.core.ranks import ALONE, Ranks
 from penstock.data.examples import Examples, InMemory
+from penstock.data.order import epoch_order
 
 Transform = Callable[[Batch, Tensor, int], Batch]
 """A batch, the indices of its examples (B,), and a seed that is the epoch's: the batch as the model takes it."""
@@ -22,7 +23,8 @@ class Shuffled:
     """An endless source in an order that depends on (seed, epoch) alone.
 
     The last batch of an epoch may be smaller; a last batch of one example joins the one before it, for batch
-    normalisation has nothing to say about one. `drop_last` leaves a smaller last batch out. With several `ranks`, the
+    normalisation has nothing to say about one. `drop_last` leaves a smaller last batch out. By their `lengths` (N,), of
+    all examples, sequences of like length are put into one batch. With several `ranks`, the
     batches are the same and each rank gets its share of every one, which may be empty. Raises RecipeError where there
     is no batch.
     """
@@ -36,10 +38,11 @@ class Shuffled:
         seed: int,
         transform: Transform | None = None,
         drop_last: bool = False,
+        lengths: Tensor | None = None,
         ranks: Ranks = ALONE,
     ) -> None:
         self.examples, self.indices, self.seed, self.transform = examples, indices, seed, transform
-        self.batch_size = batch_size
+        self.batch_size, self._lengths = batch_size, lengths
         count = len(indices)
         if batch_size < 1:
             raise RecipeError("batch_size", f"{batch_size} examples are no batch", "give 1 or more")
@@ -104,8 +107,7 @@ class Shuffled:
         """The indices of this rank's share of each batch from the position on, without end."""
         epoch, position = self._epoch, self._position
         while True:
-            generator = torch.Generator().manual_seed(derive(self.seed, "order", epoch))
-            order = self.indices[torch.randperm(len(self.indices), generator=generator)]
+            order = epoch_order(self.indices, self.batch_size, derive(self.seed, "order", epoch), self._lengths)
             for start, end in self._bounds[position:]:
                 if start < end:
                     yield order[start:end]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from penstock.core.batch import Batch
-from penstock.core.objective import Source
+from penstock.core.objective import Listening, Source
 
 
 class Ahead:
@@ -30,7 +32,24 @@ class Ahead:
         return [batch for _, batch in self._drawn[:count]]
 
     def __next__(self) -> Batch:
-        return self._drawn.pop(0)[1] if self._drawn else next(self.source).to(self._device)
+        batch = self._drawn.pop(0)[1] if self._drawn else next(self.source).to(self._device)
+        if isinstance(self.source, Listening):
+            self.source.hear(batch.said)
+        return batch
+
+    @property
+    def listens(self) -> bool:
+        """Whether the next batch cannot be drawn before the step of this one has been made."""
+        return isinstance(self.source, Listening)
+
+    def tensors(self) -> dict[str, Tensor]:
+        """What a source that listens keeps."""
+        return self.source.tensors() if isinstance(self.source, Listening) else {}
+
+    def load_tensors(self, tensors: Mapping[str, Tensor]) -> None:
+        """Put it back."""
+        if isinstance(self.source, Listening):
+            self.source.load_tensors(tensors)
 
     def state_dict(self) -> dict[str, Any]:
         """The position, as JSON values."""

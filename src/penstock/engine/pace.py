@@ -74,6 +74,8 @@ class Pace:
     def _must_go_singly(self, plan: Plan, ranks: Ranks) -> str | None:
         if self.stepper.memory.parts > 1:
             return "a batch in several parts is trained on step by step"
+        if self.source.listens:
+            return "each batch depends on the step before it"
         if ranks.size > 1:
             return "several processes train step by step"
         return "the scaled losses of fp16 are trained on step by step" if plan.precision == "fp16" else None

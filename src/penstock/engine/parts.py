@@ -9,27 +9,32 @@ from torch import Tensor
 
 from penstock.core.batch import Batch
 from penstock.core.errors import CheckpointError
-from penstock.core.objective import Evaluation, Objective, Source
+from penstock.core.objective import Evaluation, Objective
 from penstock.core.random import derive, random_state, restore_random_state, seed_all
 from penstock.core.ranks import Ranks
 from penstock.core.shared import Shared
 from penstock.data.sources import InOrder
+from penstock.engine.ahead import Ahead
 from penstock.engine.clock import Clock
 
+_KEPT = "source."
+"""What the names of a source's tensors begin with, among those of a rank."""
 
-def parts_of_all(ranks: Ranks, source: Source) -> tuple[dict[str, dict[str, Tensor]], dict[str, Any]]:
-    """Random state and position of every rank, as groups of tensors and JSON values.
+
+def parts_of_all(ranks: Ranks, source: Ahead) -> tuple[dict[str, dict[str, Tensor]], dict[str, Any]]:
+    """Random state, and the source's position and tensors, of every rank, as groups of tensors and JSON values.
 
     The first rank's stand where one process alone has its own; the values of the others are a list, "others".
     """
     tensors, random = random_state()
+    tensors |= {f"{_KEPT}{name}": tensor for name, tensor in source.tensors().items()}
     values = ranks.gather({"random": random, "source": source.state_dict()})
     groups = {_group(rank): own for rank, own in enumerate(ranks.gather_tensors(tensors))}
     return groups, values[0] | ({"others": values[1:]} if ranks.size > 1 else {})
 
 
 def take_part(
-    ranks: Ranks, source: Source, groups: Mapping[str, dict[str, Tensor]], state: Mapping[str, Any], seed: int
+    ranks: Ranks, source: Ahead, groups: Mapping[str, dict[str, Tensor]], state: Mapping[str, Any], seed: int
 ) -> None:
     """Put back what `parts_of_all` gave.
 
@@ -44,8 +49,10 @@ def take_part(
         raise CheckpointError("checkpoint", problem, f"resume with {len(parts)} processes")
     if ranks.rank < len(parts):
         part = parts[ranks.rank]
+        own = groups.get(_group(ranks.rank), {})
         source.load_state_dict(part["source"])
-        restore_random_state(groups.get(_group(ranks.rank), {}), part["random"])
+        source.load_tensors({name.removeprefix(_KEPT): own[name] for name in own if name.startswith(_KEPT)})
+        restore_random_state(own, part["random"])
     else:
         source.load_state_dict(state["source"])
         seed_all(derive(seed, "late", ranks.rank, state["step"]))

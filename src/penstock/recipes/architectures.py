@@ -83,9 +83,9 @@ def _settings(name: str, accepted: Mapping[str, Any], net: NetSettings) -> dict[
     from torch import nn
 
     chosen: dict[str, Any] = {}
-    for key in ("hidden", "widths", "dropout", "activation"):
+    for key in ("hidden", "widths", "dropout", "activation", "width", "layers", "heads", "bidirectional"):
         value, default = getattr(net, key), NetSettings.model_fields[key].get_default(call_default_factory=True)
-        if key in accepted and value != []:
+        if key in accepted and value not in ([], None):
             chosen[key] = getattr(nn, ACTIVATIONS[value]) if key == "activation" else value
         elif value != default:
             raise RecipeError(f"net.{key}", f"the model {name!r} has no such choice", "leave it out")

@@ -157,6 +157,14 @@ class NetSettings(Settings):
         Field(description="how an mlp takes a table's numbers: as they are, or as waves (auto: from 2000 rows)"),
     ] = "auto"
     sigma: Annotated[float, Field(gt=0, description="frequency of those waves (periodic)")] = 0.3
+    width: Annotated[
+        int | None, Field(ge=1, le=65536, description="numbers a step (sequences); by the model if not given")
+    ] = None
+    layers: Annotated[int | None, Field(ge=1, le=1000, description="layers, one on the other (sequences)")] = None
+    heads: Annotated[int | None, Field(ge=1, le=1024, description="attention heads (transformer)")] = None
+    bidirectional: Annotated[
+        bool | None, Field(description="read sequences from both ends (rnn, lstm, gru); by the task if not given")
+    ] = None
     activation: Annotated[
         Literal["relu", "gelu", "tanh", "sigmoid", "leaky_relu", "silu"],
         Field(description="after each hidden layer (mlp)"),
