@@ -133,7 +133,7 @@ def test_preprocessing_of_pictures_knows_the_training_rows_only(tmp_path: Path, 
     material = job.recipe.read_material()
     for part in ("validation", "test"):
         for row in job.held_out[part].indices.tolist():
-            Image.new("RGB", (8, 8), "white").save(tmp_path / "图片" / material.show(row)["place"])
+            Image.new("RGB", (8, 8), "white").save(tmp_path / "图片" / str(material.labels.index[row]))
     again = built(words)
     assert again.trained.kind.to_json() == job.trained.kind.to_json()
     assert again.facts["fingerprint"] != job.facts["fingerprint"]
