@@ -89,7 +89,9 @@ def _settings(name: str, accepted: Mapping[str, Any], net: NetSettings) -> dict[
     from torch import nn
 
     chosen: dict[str, Any] = {}
-    for key in ("hidden", "widths", "dropout", "activation", "width", "layers", "heads", "bidirectional"):
+    for key in NetSettings.model_fields:
+        if key in ("numbers", "sigma"):  # of what stands before a model of tables
+            continue
         value, default = getattr(net, key), NetSettings.model_fields[key].get_default(call_default_factory=True)
         if key in accepted and value not in ([], None):
             chosen[key] = getattr(nn, ACTIVATIONS[value]) if key == "activation" else value
