@@ -1,0 +1,1 @@
+"""How outputs of sequence models become sequences: sampling, beam search, CTC decoding."""
