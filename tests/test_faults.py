@@ -36,15 +36,15 @@ from penstock.core.tensors import load_tensors, save_tensors
 from penstock.data import pool
 from penstock.engine.checkpoint import Checkpoints
 from penstock.engine.stepper import Stepper
+from penstock.recipes.labelled import Labelled
 from penstock.recipes.recipe import TASKS, recipe_type
-from penstock.recipes.supervised import Supervised
 from penstock.run.progress import MetricsFile
 
 Command = Callable[..., Any]
 Writer = Callable[..., Path]
 Words = Callable[[str, str, Path], list[str]]
 
-LABELLED = [task for task in TASKS if issubclass(recipe_type(task), Supervised)]
+LABELLED = [task for task in TASKS if issubclass(recipe_type(task), Labelled)]
 CASES = [(task, "default") for task in TASKS] + [(task, data) for task in LABELLED for data in ("table", "pictures")]
 COLUMN = {"classify": "animal", "regress": "price"}
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import io
 import json
 import sys
 from collections.abc import Callable
@@ -298,6 +299,18 @@ class TestPredict:
     def test_bad_rows(self, tabular: Path, word: str, texts: list[str], penstock: Command, here: Path) -> None:
         (here / "empty.csv").touch()
         penstock("predict r", word).refused(3, *texts)
+
+    def test_rows_from_the_standard_input(
+        self, tabular: Path, penstock: Command, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        names, *lines = (line.split(",") for line in tabular.read_text(encoding="utf-8").splitlines()[:3])
+        rows = [json.dumps(dict(zip(names, line, strict=True)), ensure_ascii=False) for line in lines]
+        given = "\n".join([rows[0], "", rows[1]]).encode()
+        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(given)))
+        piped = json.loads(penstock("predict r - --format json").out)
+        assert piped == json.loads(penstock("predict r --format json", *rows).out)
+        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"ab\xff")))
+        penstock("predict r -").refused(3, "standard input", "byte 2")
 
     def test_pictures(self, penstock: Command, here: Path, pictures: Writer, no_report: None) -> None:
         pictures(here / "p")

@@ -61,16 +61,19 @@ class Summing(Objective):
         return Update(carry.square().mean(), weight=batch.size)
 
 
-def engine(steps: int, accumulate: int, folder: Path | None = None, compile_: str = "off") -> Engine:
-    choices = {"precision": "float32", "compile": compile_, "onednn": "off", "threads": 1, "device": "cpu"}
-    plan = Plan(steps=steps, accumulate=accumulate, checkpoint_every=0, **choices)
+EXPLICIT: dict[str, Any] = {"precision": "float32", "compile": "off", "onednn": "off", "threads": 1}
+
+
+def engine(steps: int, accumulate: int, folder: Path | None = None, **choices: Any) -> Engine:
+    plan = Plan(steps=steps, accumulate=accumulate, checkpoint_every=0, device="cpu", **(EXPLICIT | choices))
     checkpoints = Checkpoints(folder) if folder else None
     return Engine(Summing(), Carrying(), plan, {"model": SGD(lr=1e-3, momentum=0)}, checkpoints=checkpoints)
 
 
+@pytest.mark.parametrize("choices", [{}, {"precision": "auto"}], ids=["", "after a look at the work"])
 @pytest.mark.parametrize("accumulate", [1, 3])
-def test_the_next_batch_holds_what_was_said_about_this_one(accumulate: int) -> None:
-    run = engine(3, accumulate)
+def test_the_next_batch_holds_what_was_said_about_this_one(accumulate: int, choices: dict[str, Any]) -> None:
+    run = engine(3, accumulate, **choices)
     run.run()
     weight, carry = 0.5, 0.0
     for x in (1.0, 2.0, 3.0):
@@ -94,6 +97,6 @@ def test_what_is_carried_is_resumed(stop: int, tmp_path: Path) -> None:
 
 
 def test_it_is_not_compiled() -> None:
-    run = engine(2, 1, compile_="on")
+    run = engine(2, 1, compile="on")
     run.run()
     assert run.plan.compile == "off"

@@ -48,7 +48,7 @@ def test_the_baseline_is_the_mean_of_training() -> None:
     found = NumberAnswer.fit(LABELS, ROWS)
     rest = np.setdiff1d(np.arange(50), ROWS)
     guess = np.full(len(rest), VALUES[ROWS].mean())
-    metrics = found.baseline(found.encode(LABELS.iloc[rest]))["metrics"]
+    metrics = found.baseline(LABELS.iloc[rest])["metrics"]
     assert metrics["rmse"] == pytest.approx(np.sqrt(mean_squared_error(VALUES[rest], guess)), rel=1e-5)
     assert metrics["mae"] == pytest.approx(mean_absolute_error(VALUES[rest], guess), rel=1e-5)
     assert metrics["r2"] == pytest.approx(r2_score(VALUES[rest], guess), abs=1e-5)

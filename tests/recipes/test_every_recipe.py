@@ -23,13 +23,13 @@ from penstock.engine.plan import Plan
 from penstock.engine.stepper import Stepper
 from penstock.engine.watcher import Row, Watcher
 from penstock.recipes.job import Job, Supplied
+from penstock.recipes.labelled import Labelled
 from penstock.recipes.recipe import TASKS, merged, nested, read_recipe_file, recipe_from, recipe_type
-from penstock.recipes.supervised import Supervised
 from penstock.run.execute import make_engine
 
 Words = Callable[[str, str, Path], list[str]]
 
-LABELLED = [task for task in TASKS if issubclass(recipe_type(task), Supervised)]
+LABELLED = [task for task in TASKS if issubclass(recipe_type(task), Labelled)]
 CASES = [(task, "default") for task in TASKS] + [(task, data) for task in LABELLED for data in ("table", "pictures")]
 
 every_task = pytest.mark.parametrize("task", TASKS)
@@ -91,7 +91,7 @@ class Rows(Watcher):
 def test_one_batch_can_be_learned_by_heart(task: str, data: str, tmp_path: Path, words_for: Words) -> None:
     """Without dropout, a hundred and fifty steps on the same few examples leave next to no loss."""
     changes = {"net.dropout": 0.0, "net.hidden": [32], "batch_size": 8}
-    if built(words_for(task, data, tmp_path)).material.word == "image":
+    if built(words_for(task, data, tmp_path)).facts["kind"] == "image":
         changes["net.widths"] = [16, 16]
     job = built(words_for(task, data, tmp_path), **changes)
     engine = make_engine(job)
@@ -117,7 +117,7 @@ def test_preprocessing_of_a_table_knows_the_training_rows_only(task: str, tmp_pa
     job = built(words)
     lines = (tmp_path / "t.csv").read_text(encoding="utf-8").splitlines()
     for part in ("validation", "test"):
-        for row in job.splits[part].tolist():
+        for row in job.held_out[part].indices.tolist():
             age, size, _, animal, price = lines[row + 1].split(",")
             lines[row + 1] = f"{float(age) + 500},{float(size) * 30},火星,{animal},{price}"
     (tmp_path / "t.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
@@ -130,9 +130,10 @@ def test_preprocessing_of_a_table_knows_the_training_rows_only(task: str, tmp_pa
 def test_preprocessing_of_pictures_knows_the_training_rows_only(tmp_path: Path, words_for: Words) -> None:
     words = words_for("classify", "pictures", tmp_path)
     job = built(words)
+    material = job.recipe.read_material()
     for part in ("validation", "test"):
-        for row in job.splits[part].tolist():
-            Image.new("RGB", (8, 8), "white").save(tmp_path / "图片" / job.material.show(row)["place"])
+        for row in job.held_out[part].indices.tolist():
+            Image.new("RGB", (8, 8), "white").save(tmp_path / "图片" / str(material.labels.index[row]))
     again = built(words)
     assert again.trained.kind.to_json() == job.trained.kind.to_json()
     assert again.facts["fingerprint"] != job.facts["fingerprint"]

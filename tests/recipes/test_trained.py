@@ -17,16 +17,18 @@ from penstock.data.opening import ReadOptions
 from penstock.kinds.category import CategoryAnswer
 from penstock.kinds.table import TableKind
 from penstock.models.linear import Linear
+from penstock.recipes.answering import Answering
 from penstock.recipes.architectures import ACTIVATIONS, MODELS, build_model
+from penstock.recipes.classify import Classify
+from penstock.recipes.labelled import Labelled
 from penstock.recipes.recipe import recipe_type
 from penstock.recipes.settings import NetSettings, OptimSettings
-from penstock.recipes.supervised import Supervised
-from penstock.recipes.trained import FILES, FORMAT, Trained, objective_for
+from penstock.recipes.trained import FILES, FORMAT
 
 FRAME = pd.DataFrame({"a": np.arange(9) * 1.5, "b": list("xyzxyzxyz")})
 
 
-def trained(model: nn.Module | None = None, name: str | None = "linear") -> Trained:
+def trained(model: nn.Module | None = None, name: str | None = "linear") -> Answering:
     from penstock.data.features import TableEncoder
 
     encoder = TableEncoder.fit(FRAME, {"a": "number", "b": "category"})
@@ -34,13 +36,17 @@ def trained(model: nn.Module | None = None, name: str | None = "linear") -> Trai
     answer = CategoryAnswer(Classes(["猫", "狗", "鸟"]), [3, 3, 3])
     net = NetSettings()
     module = model or build_model("linear", kind.sizes(), 3, net)
-    return Trained(objective_for(answer, module, kind.inputs), kind, answer, name, net)
+    return Answering(Classify().objective(kind, answer, module), kind, answer, name, net)
+
+
+def load(folder: Path, model: nn.Module | None = None) -> Answering:
+    return Classify().load(folder, model)
 
 
 def test_saved_and_loaded_it_predicts_the_same(tmp_path: Path) -> None:
     made = trained()
     made.save(tmp_path)
-    loaded = Trained.load(tmp_path)
+    loaded = load(tmp_path)
     assert not loaded.objective.training
     rows: list[object] = [{"a": 1.5, "b": "x"}, {"a": None, "b": "never seen"}]
     assert loaded.predict(rows) == made.predict(rows)
@@ -77,14 +83,14 @@ def test_a_module_of_ones_own_must_be_given_again(tmp_path: Path) -> None:
     made = trained(Doubled(), None)
     made.save(tmp_path)
     with pytest.raises(CheckpointError, match=r"load\(path, model=m\)"):
-        Trained.load(tmp_path)
+        load(tmp_path)
     wide, bare = Doubled(), Doubled()
     wide.layer, bare.layer = nn.Linear(1, 4), nn.Linear(1, 3, bias=False)
     with pytest.raises(CheckpointError, match=r"'layer\.weight' is \(3, 1\) float32 in the file, \(4, 1\)"):
-        Trained.load(tmp_path, wide)
+        load(tmp_path, wide)
     with pytest.raises(CheckpointError, match=r"'layer\.bias' has no place in the model"):
-        Trained.load(tmp_path, bare)
-    loaded = Trained.load(tmp_path, Doubled())
+        load(tmp_path, bare)
+    loaded = load(tmp_path, Doubled())
     assert loaded.predict([FRAME]) == made.predict([FRAME])
 
 
@@ -116,7 +122,7 @@ def damaged(folder: Path, edit: Any) -> None:
 def test_a_damaged_configuration(tmp_path: Path, edit: Any) -> None:
     damaged(tmp_path, edit)
     with pytest.raises(CheckpointError):
-        Trained.load(tmp_path)
+        load(tmp_path)
 
 
 @pytest.mark.parametrize("content", [b"", b"{}", b"[1]", b"\xff\xfe", b"null"])
@@ -124,7 +130,7 @@ def test_a_configuration_that_is_none(tmp_path: Path, content: bytes) -> None:
     trained().save(tmp_path)
     (tmp_path / "config.json").write_bytes(content)
     with pytest.raises(CheckpointError, match=r"config\.json"):
-        Trained.load(tmp_path)
+        load(tmp_path)
 
 
 @pytest.mark.parametrize("keep", [0, 4, 40, -8])
@@ -133,16 +139,16 @@ def test_cut_weights(tmp_path: Path, keep: int) -> None:
     path = tmp_path / "weights.safetensors"
     path.write_bytes(path.read_bytes()[:keep])
     with pytest.raises(CheckpointError, match=r"weights\.safetensors"):
-        Trained.load(tmp_path)
+        load(tmp_path)
     path.unlink()
     with pytest.raises(CheckpointError, match="missing"):
-        Trained.load(tmp_path)
+        load(tmp_path)
 
 
 def test_names_at_the_command_line_are_those_of_the_tables() -> None:
     with pytest.raises(RecipeError, match=r"model: 'resnet1' cannot be used; did you mean 'resnet"):
         recipe_type("classify").parse({"model": "resnet1"})
-    assert all(name in (Supervised.model_fields["model"].description or "") for name in MODELS)
+    assert all(name in (Labelled.model_fields["model"].description or "") for name in MODELS)
     assert set(NetSettings.model_fields["activation"].annotation.__args__) == set(ACTIVATIONS)  # type: ignore[union-attr]
 
 

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from penstock.cli.verb import Verb
-from penstock.core.errors import RecipeError
+from penstock.core.errors import DataError, RecipeError
 
 
 class Predict(Verb):
@@ -32,7 +32,12 @@ class Predict(Verb):
     positional = ("run", "inputs")
 
     run: Annotated[str, Field(description="folder or name of the run")]
-    inputs: Annotated[list[str], Field(min_length=1, description="files, folders, or rows as JSON")]
+    inputs: Annotated[
+        list[str],
+        Field(
+            min_length=1, description="files, folders, texts, or rows as JSON; - reads lines from the standard input"
+        ),
+    ]
     format: Annotated[Literal["csv", "json"], Field(description="of the predictions")] = "csv"
     output: Annotated[str | None, Field(description="write to this file")] = None
     runs: Annotated[str, Field(description="the folder of all runs")] = "runs"
@@ -51,7 +56,8 @@ def run(words: Sequence[str]) -> int:
         if target.is_dir() or not target.parent.is_dir():
             problem = "is a folder" if target.is_dir() else f"there is no folder {str(target.parent)!r}"
             raise RecipeError("--output", f"{given.output}: {problem}", "give a file in a folder that exists")
-    predictions = load(given.run, runs=given.runs).predict(given.inputs)
+    inputs = [item for one in given.inputs for item in (_lines() if one == "-" else [one])]
+    predictions = load(given.run, runs=given.runs).predict(inputs)
     if given.format == "json":
         text = json.dumps(predictions, indent=1, ensure_ascii=False) + "\n"
     else:
@@ -62,6 +68,15 @@ def run(words: Sequence[str]) -> int:
         write_text(Path(given.output), text)
         print(f"wrote {len(predictions):,} predictions to {given.output}", file=sys.stderr)
     return 0
+
+
+def _lines() -> list[str]:
+    """The lines of the standard input that are not empty. Raises DataError where they are not UTF-8."""
+    try:
+        text = sys.stdin.buffer.read().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise DataError("standard input", f"byte {error.start} is not UTF-8", "convert it, or give a file") from None
+    return [line for line in text.splitlines() if line.strip()]
 
 
 def as_csv(predictions: Sequence[Mapping[str, Any]]) -> str:

@@ -37,6 +37,7 @@ class Batch(dict[str, Tensor]):
 
         It is detached. Said again, it counts the last time.
         """
+        self._parts = ()  # another look at the batch may have split it
         self._said = {**self._said, **{name: value.detach() for name, value in found.items()}}
 
     @property

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from penstock.core.batch import Batch
-from penstock.data.ragged import LENGTH, Column, Ragged
+from penstock.data.ragged import LENGTH, Ragged, Stored
 
 CHUNK_BYTES = 1 << 22
 """How much is gathered from memory at once: many small batches for the price of one gather, yet within the caches."""
@@ -18,6 +18,11 @@ CHUNK_BYTES = 1 << 22
 
 class Examples(ABC):
     """A set of examples, of which batches are asked for by their indices."""
+
+    @property
+    def lengths(self) -> Tensor | None:
+        """How long each example is (N,), on the processor; None where all are alike."""
+        return None
 
     def to(self, device: torch.device) -> Examples:
         """The same examples where they will be used; those that come from files are moved batch by batch."""
@@ -42,10 +47,16 @@ class InMemory(Examples):
     A ragged field NAME is padded to the longest row of each batch, and NAME_length (B,) says how long the rows are.
     """
 
-    def __init__(self, columns: Mapping[str, Column]) -> None:
+    def __init__(self, columns: Mapping[str, Stored]) -> None:
         self.columns = dict(columns)
         equal = [column for column in columns.values() if isinstance(column, Tensor)]
         self._bytes = sum(column[:1].numel() * column.element_size() for column in equal)
+
+    @property
+    def lengths(self) -> Tensor | None:
+        """Those of the first ragged field."""
+        ragged = [column for column in self.columns.values() if isinstance(column, Ragged)]
+        return ragged[0].lengths.cpu() if ragged else None
 
     def to(self, device: torch.device) -> InMemory:
         """On another device."""

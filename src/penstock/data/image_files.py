@@ -14,15 +14,16 @@ from torch import Tensor
 from penstock.core.batch import Batch
 from penstock.core.errors import WorkerError
 from penstock.data.decode import decode
-from penstock.data.examples import Examples
+from penstock.data.examples import Examples, InMemory
 from penstock.data.kept import Kept
 from penstock.data.pool import DecoderPool, Pending
+from penstock.data.ragged import Stored
 
 
 class ImageFiles(Examples):
     """Pictures decoded when they are asked for, by `workers` processes that read ahead, or here where there are none.
 
-    Batches have "image" (B, C, H, W) uint8 and the given tensors. The first pictures that come are kept decoded, within
+    Batches have "image" (B, C, H, W) uint8 and the given columns. The first pictures that come are kept decoded, within
     `memory` bytes. Raises DataError for a file that has gone or cannot be decoded, WorkerError where a worker process
     died. To `close` ends the processes, which start again when they are needed; they end with this process in any case.
     """
@@ -31,24 +32,24 @@ class ImageFiles(Examples):
         self,
         files: Sequence[Path],
         shape: tuple[int, int, int],
-        tensors: Mapping[str, Tensor],
+        columns: Mapping[str, Stored],
         *,
         workers: int = 0,
         memory: int = 0,
     ) -> None:
-        self.tensors = dict(tensors)
+        self._rest = InMemory(columns) if columns else None
         self._reader = _Reader(list(files), shape, workers, Kept(len(files), shape, memory))
 
-    def beside(self, tensors: Mapping[str, Tensor]) -> ImageFiles:
-        """The same pictures, with the same processes and the same memory, beside other tensors."""
-        other = ImageFiles([], self._reader.shape, tensors)
+    def beside(self, columns: Mapping[str, Stored]) -> ImageFiles:
+        """The same pictures, with the same processes and the same memory, beside other columns."""
+        other = ImageFiles([], self._reader.shape, columns)
         other._reader = self._reader
         return other
 
     def stream(self, wanted: Iterable[Tensor]) -> Iterator[tuple[Tensor, Batch]]:
         """Batches in order, whatever the number of workers."""
         for indices, pixels in self._reader.stream(wanted):
-            rest = {name: tensor[indices] for name, tensor in self.tensors.items()}
+            rest = self._rest[indices] if self._rest is not None else Batch()
             yield indices, Batch(image=torch.from_numpy(pixels), **rest)
 
     def close(self) -> None:

@@ -61,5 +61,5 @@ class Ragged:
         return Ragged(self.values.to(device), self.starts.to(device), padding=self.padding)
 
 
-Column = Tensor | Ragged
+Stored = Tensor | Ragged
 """One field of all examples: (N, ...), or N rows of unequal length."""

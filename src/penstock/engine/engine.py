@@ -244,10 +244,12 @@ class Engine:
     def _validate(self) -> dict[str, float]:
         """Measure on the validation split, and keep the weights if they are the best so far."""
         assert self.validation is not None
-        metrics = self.evaluate(self.validation).metrics
+        evaluation = self.evaluate(self.validation)
+        metrics = evaluation.metrics
         with self.average.in_place() if self.average else contextlib.nullcontext():
             self.best.observe(metrics, self.objective, self.clock.step, self.clock.epoch)
         self._evaluated_at = self.clock.step
+        self._tell(lambda watcher: watcher.evaluated(self, evaluation))
         self.stepper.train()
         return metrics
 

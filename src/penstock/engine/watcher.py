@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from penstock.core.objective import Evaluation
     from penstock.engine.engine import Engine
 
 Row = dict[str, Any]
@@ -20,6 +21,9 @@ class Watcher:
 
     def measured(self, row: Row) -> None:
         """A row of training loss, or of an evaluation, is there."""
+
+    def evaluated(self, engine: Engine, evaluation: Evaluation) -> None:
+        """The validation split has been evaluated; `evaluation` has the records too."""
 
     def settled(self, engine: Engine) -> None:
         """What the plan left open has been chosen: `engine.plan` says what."""

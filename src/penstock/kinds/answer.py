@@ -11,8 +11,21 @@ import pandas as pd
 from torch import Tensor
 
 from penstock.core.objective import Evaluation
+from penstock.data.ragged import Stored
 
 Series = pd.Series
+
+
+def misfit_of_rows(output: object, examples: int, wanted: int) -> tuple[str, str] | None:
+    """As `Answer.misfit`, for answers of `wanted` numbers an example: (B, wanted), or (B,) of one."""
+    count = examples
+    if isinstance(output, Tensor) and output.numel() == count * wanted and (wanted == 1 or output.ndim == 2):
+        return None
+    shape = tuple(output.shape) if isinstance(output, Tensor) else type(output).__name__
+    return (
+        f"it gives {shape} for {count} examples, the data need ({count}, {wanted})",
+        f"make its last layer {wanted} wide",
+    )
 
 
 class Answer(ABC):
@@ -28,15 +41,19 @@ class Answer(ABC):
         """From the labels of the training rows. Raises DataError where there is nothing to learn."""
 
     @abstractmethod
-    def encode(self, labels: Series[Any]) -> Tensor:
-        """Labels to targets (N,). Raises DataError for a label that is missing or cannot be one."""
+    def encode(self, labels: Series[Any]) -> Stored:
+        """Labels to targets, N of them. Raises DataError for a label that is missing or cannot be one."""
 
     @abstractmethod
     def facts(self, labels: Series[Any], splits: Mapping[str, np.ndarray]) -> dict[str, Any]:
         """What was understood, for the table that is shown before training."""
 
     @abstractmethod
-    def baseline(self, target: Tensor) -> dict[str, Any]:
+    def misfit(self, output: object, examples: int) -> tuple[str, str] | None:
+        """What is wrong with a model that gives `output` for a batch of examples, and what to do; or None."""
+
+    @abstractmethod
+    def baseline(self, labels: Series[Any]) -> dict[str, Any]:
         """How well the best answer that ignores the input does: its name and its metrics."""
 
     @abstractmethod
@@ -48,8 +65,8 @@ class Answer(ABC):
         """The worst mistakes first: the position of the example, and what was answered."""
 
     @abstractmethod
-    def say(self, outputs: Tensor) -> list[dict[str, Any]]:
-        """Predictions of the objective as JSON values, one an example."""
+    def say(self, outputs: Any) -> list[dict[str, Any]]:
+        """What the objective predicts for a batch as JSON values, one an example."""
 
     @abstractmethod
     def to_json(self) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from penstock.core.objective import Evaluation
 from penstock.data.features import Classes
-from penstock.kinds.answer import Answer, Series
+from penstock.kinds.answer import Answer, Series, misfit_of_rows
 from penstock.metrics.classification import confusion, precision_recall, reliability
 
 
@@ -52,10 +52,14 @@ class CategoryAnswer(Answer):
         counts = torch.tensor(self.counts, dtype=torch.float32)
         return counts.sum() / (self.outputs * counts.clamp(min=1))
 
-    def baseline(self, target: Tensor) -> dict[str, Any]:
+    def misfit(self, output: object, examples: int) -> tuple[str, str] | None:
+        """See `misfit_of_rows`."""
+        return misfit_of_rows(output, examples, self.outputs)
+
+    def baseline(self, labels: Series[Any]) -> dict[str, Any]:
         """Always the commonest class of the training split."""
         commonest = int(np.argmax(self.counts))
-        accuracy = float((target == commonest).double().mean())
+        accuracy = float((self.encode(labels) == commonest).double().mean())
         name = f"always {self.classes.names[commonest]!r}, the commonest class"
         return {"name": name, "metrics": {"accuracy": accuracy, "error": 1 - accuracy}}
 
@@ -98,7 +102,7 @@ class CategoryAnswer(Answer):
             for row in worst.tolist()
         ]
 
-    def say(self, outputs: Tensor) -> list[dict[str, Any]]:
+    def say(self, outputs: Any) -> list[dict[str, Any]]:
         """The likeliest class, its probability, and those of all classes."""
         names = self.classes.names
         return [

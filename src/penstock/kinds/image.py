@@ -15,7 +15,6 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 from PIL import Image
-from torch import Tensor
 
 from penstock.core.errors import DataError, RecipeError
 from penstock.data.decode import Picture, decode
@@ -26,6 +25,7 @@ from penstock.data.opening import ImageData, Pictures, as_pixels
 from penstock.data.paths import unreadable
 from penstock.data.pixels import Augment, PixelScaling, PixelTransform
 from penstock.data.pool import usual_workers
+from penstock.data.ragged import Stored
 from penstock.data.sources import Transform
 from penstock.kinds.audit import audit_images
 from penstock.kinds.kind import Kind, Material, Shown
@@ -128,11 +128,11 @@ class ImageMaterial(Material):
         self._settle(self._fitted_shape(rows) if pixels is None else pixels.shape[1:])
         return ImageKind(self.shape, PixelScaling.fit(self._raw({}), torch.from_numpy(rows)), self.augment)
 
-    def examples(self, kind: Kind, tensors: Mapping[str, Tensor]) -> Examples:
+    def examples(self, kind: Kind, columns: Mapping[str, Stored]) -> Examples:
         """All pictures, as bytes; the scaling is done to batches."""
         assert isinstance(kind, ImageKind)
         self._settle(kind.shape)
-        return self._raw(tensors)
+        return self._raw(columns)
 
     def close(self) -> None:
         """End the worker processes."""
@@ -218,12 +218,12 @@ class ImageMaterial(Material):
     def _workers(self) -> int:
         return usual_workers() if self._reading.workers is None else self._reading.workers
 
-    def _raw(self, tensors: Mapping[str, Tensor]) -> Examples:
+    def _raw(self, columns: Mapping[str, Stored]) -> Examples:
         if self.pictures.pixels is not None:
-            return InMemory({"image": torch.from_numpy(self.pictures.pixels), **tensors})
+            return InMemory({"image": torch.from_numpy(self.pictures.pixels), **columns})
         if self._files is None:
             self._files = ImageFiles(self.pictures.files, self.shape, {}, workers=self._workers, memory=self._budget)
-        return self._files.beside(tensors)
+        return self._files.beside(columns)
 
     def _settle(self, shape: tuple[int, int, int]) -> None:
         """Bring the pictures to a shape (C, H, W): now, where they are to be held in memory."""

@@ -9,9 +9,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
-from torch import Tensor
 
 from penstock.data.examples import Examples
+from penstock.data.ragged import Stored
 from penstock.data.sources import Transform
 
 Shown = dict[str, Any]
@@ -70,8 +70,8 @@ class Material(ABC):
         """The preprocessing, fitted on these rows only."""
 
     @abstractmethod
-    def examples(self, kind: Kind, tensors: Mapping[str, Tensor]) -> Examples:
-        """All rows through the preprocessing, with further tensors of as many rows."""
+    def examples(self, kind: Kind, columns: Mapping[str, Stored]) -> Examples:
+        """All rows through the preprocessing, with further columns of as many rows."""
 
     @abstractmethod
     def facts(self) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from penstock.core.objective import Evaluation
 from penstock.data.features import Scale, target_numbers
-from penstock.kinds.answer import Answer, Series
+from penstock.kinds.answer import Answer, Series, misfit_of_rows
 from penstock.metrics.regression import mae, r2, rmse
 
 MOST_POINTS = 2000
@@ -41,9 +41,13 @@ class NumberAnswer(Answer):
         detail = f"{values.min():,.6g} to {values.max():,.6g}, mean {self.scale.mean:,.6g} in training"
         return {"target": {"name": str(labels.name), "kind": self.word, "detail": detail}, "classes": None}
 
-    def baseline(self, target: Tensor) -> dict[str, Any]:
+    def misfit(self, output: object, examples: int) -> tuple[str, str] | None:
+        """See `misfit_of_rows`."""
+        return misfit_of_rows(output, examples, self.outputs)
+
+    def baseline(self, labels: Series[Any]) -> dict[str, Any]:
         """Always the mean of the training split."""
-        truth = self.scale.decode(target)
+        truth = self.scale.decode(self.encode(labels))
         mean = torch.full_like(truth, self.scale.mean)
         metrics = {"rmse": rmse(mean, truth), "mae": mae(mean, truth), "r2": r2(mean, truth)}
         return {"name": "always the mean of the training targets", "metrics": metrics}
@@ -74,7 +78,7 @@ class NumberAnswer(Answer):
             for row in worst.tolist()
         ]
 
-    def say(self, outputs: Tensor) -> list[dict[str, Any]]:
+    def say(self, outputs: Any) -> list[dict[str, Any]]:
         """The number."""
         return [{"prediction": value} for value in outputs.double().tolist()]
 

@@ -11,12 +11,12 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 import pandas as pd
 import torch
-from torch import Tensor
 
 from penstock.core.errors import DataError, RecipeError, suggest
 from penstock.data.examples import Examples, InMemory
 from penstock.data.features import TableEncoder
 from penstock.data.opening import ImageData, Pictures, ReadOptions, TableData
+from penstock.data.ragged import Stored
 from penstock.data.sources import Transform
 from penstock.kinds.audit import audit
 from penstock.kinds.columns import Column, infer_columns
@@ -107,10 +107,10 @@ class TableMaterial(Material):
         kinds = {column.name: column.kind for column in self.columns if column.name not in empty}
         return TableKind(TableEncoder.fit(train, kinds, scaling=self._scaling), self._reading)
 
-    def examples(self, kind: Kind, tensors: Mapping[str, Tensor]) -> Examples:
+    def examples(self, kind: Kind, columns: Mapping[str, Stored]) -> Examples:
         """All rows, encoded, in memory."""
         assert isinstance(kind, TableKind)
-        return InMemory({**kind.encoder.encode(self.frame), **tensors})
+        return InMemory({**kind.encoder.encode(self.frame), **columns})
 
     def facts(self) -> dict[str, Any]:
         """The columns."""

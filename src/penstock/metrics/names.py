@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from penstock.core.errors import RecipeError, suggest
 
-LOWER_IS_BETTER = frozenset({"loss", "error", "rmse", "mae"})
-HIGHER_IS_BETTER = frozenset({"accuracy", "f1", "auc", "r2"})
+LOWER_IS_BETTER = frozenset(
+    {"loss", "error", "rmse", "mae", "mase", "perplexity", "bits_per_character", "cer", "wer", "pinball"}
+)
+HIGHER_IS_BETTER = frozenset({"accuracy", "f1", "auc", "r2", "bleu", "chrf", "exact_match"})
 
 
 def higher_is_better(name: str) -> bool:

@@ -10,18 +10,15 @@ from torch.nn import functional as F
 
 from penstock.core.batch import Batch
 from penstock.core.errors import DataError
-from penstock.core.objective import Evaluation, Objective, Update
+from penstock.core.objective import Evaluation, Update
 from penstock.core.shared import rows
 from penstock.metrics.classification import auc, confusion, macro_f1
 from penstock.metrics.regression import mae, r2, rmse
+from penstock.objectives.predicting import Predicting
 
 
-class Supervised(Objective):
+class Supervised(Predicting):
     """A model from the fields `inputs` of a batch, passed in that order, to an output compared with "target"."""
-
-    def __init__(self, model: nn.Module, inputs: Sequence[str]) -> None:
-        super().__init__()
-        self.model, self.inputs = model, tuple(inputs)
 
     def forward(self, batch: Batch) -> Tensor:
         """The model's output on a batch."""

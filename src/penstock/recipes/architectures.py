@@ -39,19 +39,25 @@ ACTIVATIONS = {
 }
 
 
-def known_model(name: str) -> str:
-    """The name itself. Raises ValueError, which says the nearest name, where there is no such model."""
-    if name not in ("auto", *MODELS):
-        raise ValueError(suggest(name, ["auto", *MODELS]))
-    return name
+def one_of(models: Mapping[str, str]) -> Callable[[str], str]:
+    """A check that gives the name back. It raises ValueError, which says the nearest name, where none is called so."""
+
+    def known(name: str) -> str:
+        if name not in ("auto", *models):
+            raise ValueError(suggest(name, ["auto", *models]))
+        return name
+
+    return known
 
 
-def build_model(name: str, sizes: Mapping[str, Any], outputs: int, net: NetSettings) -> nn.Module:
+def build_model(
+    name: str, sizes: Mapping[str, Any], outputs: int, net: NetSettings, models: Mapping[str, str] = MODELS
+) -> nn.Module:
     """A model by name for a picture's `channels`, `height`, `width`, or a table's `numbers` and `cardinalities`.
 
     Raises RecipeError where model, data and settings do not go together.
     """
-    make = _find(name)
+    make = _find(name, models)
     accepted = inspect.signature(make).parameters
     chosen = {"outputs": outputs} | _settings(name, accepted, net)
     if "numbers" not in sizes:
@@ -72,8 +78,8 @@ def _for_table(sizes: Mapping[str, Any], net: NetSettings, body: Callable[[int],
     return Tabular(**sizes, number_embedding=embedding, body=body)
 
 
-def _find(name: str) -> Callable[..., nn.Module]:
-    module, _, attribute = MODELS[known_model(name)].partition(":")
+def _find(name: str, models: Mapping[str, str]) -> Callable[..., nn.Module]:
+    module, _, attribute = models[name].partition(":")
     make: Callable[..., nn.Module] = getattr(import_module(module), attribute)
     return make
 

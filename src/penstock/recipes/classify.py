@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
+from penstock.recipes.labelled import Labelled
 from penstock.recipes.recipe import Where
-from penstock.recipes.supervised import Supervised
 
 if TYPE_CHECKING:
     from penstock.kinds.answer import Answer
     from penstock.kinds.kind import Material
 
 
-class Classify(Supervised):
+class Classify(Labelled):
     """Tell classes of pictures or table rows apart."""
 
     task: ClassVar[str] = "classify"
     summary: ClassVar[str] = "tell classes of pictures or table rows apart"
     example: ClassVar[str] = "penstock train classify --data fashion-mnist --model cnn --epochs 10"
+    activity: ClassVar[str] = "classification"
+    headline: ClassVar[Sequence[str]] = ("accuracy", "error", "f1", "loss")
 
     data: Where = "digits"
     monitor: Annotated[str, Field(description="the validation metric that chooses the best weights")] = "accuracy"

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-import numpy as np
-import torch
 from torch import nn
 
-from penstock.core.objective import Evaluation
-from penstock.data.examples import Examples
-from penstock.data.sources import InOrder, Shuffled
-from penstock.kinds.kind import Material
+from penstock.core.batch import Batch
+from penstock.core.objective import Evaluation, Source
+from penstock.engine.watcher import Watcher
 from penstock.optim.optimizer import Optimizer
 from penstock.recipes.recipe import Recipe
 from penstock.recipes.trained import Trained
-
-MOST_MISTAKES = 24
 
 
 @dataclass(frozen=True)
@@ -33,52 +29,33 @@ class Supplied:
         return [name for name in ("data", "model") if getattr(self, name) is not None]
 
 
+def _no_watchers(folder: Path) -> Sequence[Watcher]:
+    return ()
+
+
+def _nothing() -> None:
+    """Nothing is to be closed."""
+
+
 @dataclass(frozen=True)
 class Job:
-    """A recipe with every choice made, and what was built from it."""
+    """A recipe with every choice made, and what was built from it.
+
+    `held_out` has a source for "validation" and one for "test". `facts` say what was understood: "name", "origin",
+    "kind", "examples", "splits" (examples of each), "suspicions", "fingerprint", "supplied", and what the task adds.
+    """
 
     recipe: Recipe
     trained: Trained
-    material: Material
-    splits: Mapping[str, np.ndarray]
-    source: Shuffled
-    held_out: Mapping[str, InOrder]
+    source: Source
+    held_out: Mapping[str, Iterable[Batch]]
     optimizers: Mapping[str, Optimizer]
     facts: Mapping[str, Any]
-
-    def close(self) -> None:
-        """End what reads the data ahead."""
-        self.material.close()
-
-    def judge(self, evaluation: Evaluation, split: str) -> dict[str, Any]:
-        """An evaluation as the report shows it: metrics, a trivial baseline, drawings, the worst mistakes."""
-        return judged(self.trained, evaluation, self.material, self.splits[split], split)
-
-
-def judged(
-    trained: Trained, evaluation: Evaluation, material: Material, rows: np.ndarray, split: str
-) -> dict[str, Any]:
-    """See `Job.judge`; `rows` are the rows of the material, in the order of the evaluation's records."""
-    answer = trained.answer
-    target = answer.encode(material.labels.iloc[rows])
-    mistakes = answer.mistakes(evaluation, MOST_MISTAKES)
-    return {
-        "split": split,
-        "examples": len(rows),
-        "metrics": evaluation.metrics,
-        "baseline": answer.baseline(target),
-        **answer.findings(evaluation),
-        "mistakes": [said | material.show(int(rows[at])) for at, said in mistakes],
-    }
-
-
-def labelled(trained: Trained, material: Material) -> Examples:
-    """All rows of some material as the model takes them, with their targets, on the model's device."""
-    target = trained.answer.encode(material.labels)
-    return material.examples(trained.kind, {"target": target}).to(trained.device)
-
-
-def held_out(trained: Trained, examples: Examples, rows: np.ndarray, *, batch_size: int = 512) -> InOrder:
-    """Some of the examples, in order."""
-    transform = trained.kind.transform(training=False)
-    return InOrder(examples, torch.from_numpy(rows), batch_size=batch_size, transform=transform)
+    judge: Callable[[Evaluation, str], dict[str, Any]]
+    """An evaluation of a split as the report shows it: metrics, a trivial baseline, drawings, the worst mistakes."""
+    skipped: Sequence[tuple[str, str]] = ()
+    """Files left out, with reasons."""
+    watchers: Callable[[Path], Sequence[Watcher]] = _no_watchers
+    """Who looks on for this task, given the run's folder."""
+    close: Callable[[], None] = _nothing
+    """End what reads the data ahead."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import tomllib
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
@@ -18,7 +18,10 @@ from penstock.core.settings import Settings
 from penstock.engine.plan import Plan
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from penstock.recipes.job import Job, Supplied
+    from penstock.recipes.trained import Trained
 
 TASKS = {"classify": "penstock.recipes.classify:Classify", "regress": "penstock.recipes.regress:Regress"}
 """Every task and the type of its recipe."""
@@ -41,6 +44,10 @@ class Recipe(Plan):
     task: ClassVar[str]
     summary: ClassVar[str]
     example: ClassVar[str]
+    activity: ClassVar[str]
+    """What is done, as a noun: "classification"."""
+    headline: ClassVar[Sequence[str]]
+    """The metrics of which the first that was measured stands at the top of the report."""
 
     data: Where
     name: Annotated[
@@ -51,6 +58,21 @@ class Recipe(Plan):
     @abstractmethod
     def build(self, supplied: Supplied, ranks: Ranks = ALONE) -> Job:
         """Read the data and make what the engine needs. Raises DataError and RecipeError; writes nothing."""
+
+    @abstractmethod
+    def load(self, folder: Path, model: nn.Module | None = None) -> Trained:
+        """Read back the model that a run with this recipe has saved; `model` where it was a user's own module.
+
+        Raises CheckpointError for files that cannot be trusted or do not fit.
+        """
+
+    @abstractmethod
+    def examine(self, trained: Trained, supplied: object, fingerprint: object, other: object) -> dict[str, Any]:
+        """An evaluation on the test split of the recipe's own data, or on `other` data, as a report has it.
+
+        `supplied` takes the place of data that were an object, `fingerprint` is theirs from when the run began. Raises
+        DataError where they have changed since.
+        """
 
     @classmethod
     def parse(cls, given: Mapping[str, Any], where: str = "recipe") -> Self:

@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
+from penstock.recipes.labelled import Labelled
 from penstock.recipes.recipe import Where
-from penstock.recipes.supervised import Supervised
 
 if TYPE_CHECKING:
     from penstock.kinds.answer import Answer
     from penstock.kinds.kind import Material
 
 
-class Regress(Supervised):
+class Regress(Labelled):
     """Predict a number from pictures or table rows."""
 
     task: ClassVar[str] = "regress"
     summary: ClassVar[str] = "predict a number from pictures or table rows"
     example: ClassVar[str] = "penstock train regress --data houses.csv --target price"
+    activity: ClassVar[str] = "regression"
+    headline: ClassVar[Sequence[str]] = ("rmse", "mae", "r2", "loss")
 
     data: Where = "diabetes"
     monitor: Annotated[str, Field(description="the validation metric that chooses the best weights")] = "rmse"
@@ -42,7 +45,3 @@ class Regress(Supervised):
         from penstock.kinds.number import NumberAnswer
 
         return NumberAnswer.fit(material.labels, rows)
-
-    def strata(self, material: Material) -> Any:
-        """Nothing: numbers are divided at random."""
-        return None

@@ -1,47 +1,48 @@
-"""What classification and regression share: labelled data in, a model that answers out."""
+"""What all tasks share that learn answers from examples: inputs of some kind in, an answer of some kind out."""
 
 from __future__ import annotations
 
+import contextlib
 from abc import abstractmethod
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, Any, Self
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self, cast
 
-from pydantic import AfterValidator, Field
+from pydantic import Field
 
-from penstock.core.errors import RecipeError
+from penstock.core.errors import DataError, RecipeError
 from penstock.core.ranks import ALONE, Ranks
-from penstock.recipes.architectures import MODELS, build_model, known_model
 from penstock.recipes.recipe import Recipe
-from penstock.recipes.settings import ImageSettings, NetSettings, OptimSettings, SplitSettings, TableSettings
+from penstock.recipes.settings import NetSettings, OptimSettings, SplitSettings
 
 if TYPE_CHECKING:
-    import torch
+    from pathlib import Path
 
+    import numpy as np
+    import torch
+    from torch import nn
+
+    from penstock.core.objective import Evaluation
+    from penstock.data.examples import Examples
+    from penstock.data.sources import InOrder
     from penstock.data.splits import Splits
     from penstock.kinds.answer import Answer
     from penstock.kinds.kind import Kind, Material
+    from penstock.objectives.predicting import Predicting
+    from penstock.recipes.answering import Answering
     from penstock.recipes.job import Job, Supplied
+    from penstock.recipes.trained import Trained
 
-EXAMPLES_SEEN = 1_000_000
-"""How many training examples are gone through where the number of epochs is not given, within 10 to 40 epochs."""
-LEAST_STEPS = 800
-"""And how many steps are made at least, for small data."""
-ENOUGH_FOR_PERIODIC = 2000
-"""Training rows from which a table's numbers are given to an mlp as waves; with fewer it overfits."""
+MOST_MISTAKES = 24
 
 
 class Supervised(Recipe):
-    """A recipe for labelled tables and pictures."""
+    """A recipe that learns from examples with answers."""
 
-    target: Annotated[str | None, Field(description="the column to predict (tables)")] = None
-    columns: Annotated[dict[str, str], Field(description="the kind of a column, set by hand")] = Field(
-        default_factory=dict
-    )
-    model: Annotated[
-        str,
-        Field(description=f"auto (cnn for pictures, mlp for tables), {', '.join(MODELS)}"),
-        AfterValidator(known_model),
-    ] = "auto"
+    examples_seen: ClassVar[int] = 1_000_000
+    """How many training examples are gone through where the number of epochs is not given, within 10 to 40 epochs."""
+    least_steps: ClassVar[int] = 800
+    """And how many steps are made at least, for small data."""
+
+    model: str = "auto"
     batch_size: Annotated[
         int | None, Field(ge=1, le=10**9, description="examples a step; by the number of examples if not given")
     ] = None
@@ -49,20 +50,33 @@ class Supervised(Recipe):
     net: NetSettings = NetSettings()
     optim: OptimSettings = OptimSettings()
     split: SplitSettings = SplitSettings()
-    table: TableSettings = TableSettings()
-    image: ImageSettings = ImageSettings()
 
     @abstractmethod
-    def objective_options(self, answer: Answer) -> dict[str, Any]:
-        """What the task adds to its objective."""
+    def read_material(self, supplied: object = None, kind: Kind | None = None) -> Material:
+        """The data that `data` names, or the object given in its place; `kind` is that of a model there already."""
 
     @abstractmethod
     def fit_answer(self, material: Material, rows: Any) -> Answer:
         """The way out, fitted on the training rows."""
 
     @abstractmethod
+    def network(self, name: str, kind: Kind, answer: Answer, net: NetSettings) -> nn.Module:
+        """The network of that name. Raises RecipeError where data and settings do not go together."""
+
+    @abstractmethod
+    def objective(self, kind: Kind, answer: Answer, network: nn.Module) -> Predicting:
+        """What the network is trained for."""
+
     def strata(self, material: Material) -> Any:
         """What a random split is to divide alike, or None."""
+        return None
+
+    def decisions(self, material: Material, model: str, examples: int) -> dict[str, Any]:
+        """Settings that were left open and that the task decides, given the name of the model."""
+        return {}
+
+    def refuse_foreign(self, material: Material) -> None:
+        """Raises RecipeError for a setting that is not as it is by default and has no meaning for these data."""
 
     def build(self, supplied: Supplied, ranks: Ranks = ALONE) -> Job:
         """Read, understand and split the data; fit the preprocessing; make model, objective and sources."""
@@ -80,8 +94,8 @@ class Supervised(Recipe):
     def prepare(self, material: Material, device: torch.device, supplied: Supplied, ranks: Ranks) -> Job:
         """As `build`, from data that have been read."""
         from penstock.data.sources import Shuffled
-        from penstock.recipes.job import Job, held_out, labelled
-        from penstock.recipes.trained import Trained, check_model, objective_for
+        from penstock.recipes.answering import Answering, check_model
+        from penstock.recipes.job import Job
 
         import torch  # isort: skip
 
@@ -89,9 +103,8 @@ class Supervised(Recipe):
         kind, answer = material.fit(splits["train"]), self.fit_answer(material, splits["train"])
         recipe = self.resolved(material, kind, len(splits["train"]), supplied)
         model = recipe.make_model(kind, answer, supplied).to(device)
-        objective = objective_for(answer, model, kind.inputs, **self.objective_options(answer))
         named = None if supplied.model is not None else recipe.model
-        trained = Trained(objective, kind, answer, named, recipe.net)
+        trained = Answering(recipe.objective(kind, answer, model), kind, answer, named, recipe.net)
         examples = labelled(trained, material)
         assert recipe.batch_size is not None
         source = Shuffled(
@@ -101,6 +114,7 @@ class Supervised(Recipe):
             seed=self.seed,
             transform=kind.transform(training=True),
             drop_last=self.drop_last,
+            lengths=examples.lengths,
             ranks=ranks,
         )
         rest = {part: held_out(trained, examples, splits[part]) for part in ("validation", "test")}
@@ -117,7 +131,12 @@ class Supervised(Recipe):
             "fingerprint": material.fingerprint(),
             "supplied": supplied.names(),
         }
-        return Job(recipe, trained, material, splits, source, rest, {"model": self.optim.build()}, facts)
+
+        def judge(evaluation: Evaluation, split: str) -> dict[str, Any]:
+            return judged(trained, evaluation, material, splits[split], split)
+
+        optimizers = {"model": self.optim.build()}
+        return Job(recipe, trained, source, rest, optimizers, facts, judge, material.skipped, close=material.close)
 
     def divide(self, material: Material) -> Splits:
         """The split that the data bring along, or a random one that follows from the seed."""
@@ -132,63 +151,21 @@ class Supervised(Recipe):
             given=material.given,
         )
 
-    def refuse_foreign(self, material: Material) -> None:
-        """Raises RecipeError for a setting that is not as it is by default and has no meaning for these data."""
-        ours, usual = (_dotted(recipe.model_dump()) for recipe in (self, type(self)(data=self.data)))
-        wanted, there = ("pictures", "a table") if material.word == "table" else ("tables", "pictures")
-        for name, value in ours.items():
-            if value != usual.get(name) and any(f"{name}.".startswith(f"{foreign}.") for foreign in material.foreign):
-                raise RecipeError(name, f"it is for {wanted}, and {material.name} is {there}", "leave it out")
-
-    def read_material(self, supplied: object = None, kind: Kind | None = None) -> Material:
-        """The labelled data that `data` names, or the object given in its place.
-
-        For a model that there is already, `kind` says what it takes: other columns are left alone, pictures brought to
-        its size, and a split column is not looked for.
-        """
-        from penstock.data.opening import ImageData, ReadOptions, TableData, open_data
-        from penstock.kinds.image import ImageMaterial, ReadImages
-        from penstock.kinds.table import TableKind, TableMaterial, table_material
-
-        table = self.table
-        reading = ReadOptions(table.delimiter, table.encoding, tuple(table.missing), tuple(table.present))
-        found: TableData | TableMaterial | ImageData = open_data(self.data, reading, supplied)
-        if isinstance(found, TableData):
-            found = table_material(
-                found,
-                target=self.target,
-                kinds=self.columns,
-                split_column=self.split.column if kind is None else None,
-                used=kind.encoder.columns if isinstance(kind, TableKind) else None,
-                scaling=table.scaling,
-                reading=reading,
-            )
-        if isinstance(found, ImageData):
-            pictures = self.image
-            how = ReadImages(pictures.size, pictures.skip_bad, pictures.memory, pictures.workers)
-            return ImageMaterial(found, how, pictures.shift, pictures.flip)
-        assert isinstance(found, TableMaterial)
-        return found
-
     def resolved(self, material: Material, kind: Kind, examples: int, supplied: Supplied) -> Self:
         """The same recipe with what was left open decided by rule, so that its record says all."""
-        choices: dict[str, Any] = {"target": str(material.labels.name)} if material.word == "table" else {}
-        if self.model == "auto" and supplied.model is None:
-            choices["model"] = kind.default_model
+        model = kind.default_model if self.model == "auto" and supplied.model is None else self.model
         batch = self.batch_size or min(max(1 << (examples // 20).bit_length(), 16), 256)
-        choices |= {"batch_size": batch, "optim": self.optim.resolved()}
+        choices: dict[str, Any] = {"model": model, "batch_size": batch, "optim": self.optim.resolved()}
         if self.epochs is None and self.steps is None and self.minutes is None:
-            enough_steps = LEAST_STEPS / -(-examples // batch)
-            choices["epochs"] = float(round(max(min(max(EXAMPLES_SEEN / examples, 10), 40), enough_steps)))
-        if self.net.numbers == "auto":
-            waves = choices.get("model", self.model) == "mlp" and examples >= ENOUGH_FOR_PERIODIC
-            chosen = "periodic" if waves else "plain"
-            choices["net"] = self.net.model_copy(update={"numbers": chosen})
+            enough_steps = self.least_steps / -(-examples // batch)
+            usual = max(min(max(self.examples_seen / examples, 10), 40), enough_steps)
+            choices["epochs"] = float(round(usual))
+        choices |= self.decisions(material, model, examples)
         for group, values in material.decided.items():
             choices[group] = getattr(self, group).model_copy(update=dict(values))
         return self.model_copy(update=choices)
 
-    def make_model(self, kind: Kind, answer: Answer, supplied: Supplied) -> Any:
+    def make_model(self, kind: Kind, answer: Answer, supplied: Supplied) -> nn.Module:
         """The user's own module, or the named one, with weights that follow from the seed."""
         from penstock.core.random import seed_all
 
@@ -197,12 +174,70 @@ class Supervised(Recipe):
             if self.model != "auto":
                 raise RecipeError("model", "both a name and a module were given", "give one of them")
             return supplied.model
-        return build_model(self.model, kind.sizes(), answer.outputs, self.net)
+        return self.network(self.model, kind, answer, self.net)
+
+    def load(self, folder: Path, model: nn.Module | None = None) -> Answering:
+        """See `Answering.load`."""
+        from penstock.recipes.answering import Answering
+
+        return Answering.load(folder, self.network, self.objective, model)
+
+    def examine(self, trained: Trained, supplied: object, fingerprint: object, other: object) -> dict[str, Any]:
+        """Of other data that bring a test split along, that is used, and else all rows."""
+        import numpy as np
+
+        trained = cast("Answering", trained)
+        if other is None:
+            material = self.read_material(supplied)
+            if fingerprint != material.fingerprint():
+                raise DataError(material.origin, "the data have changed since this run", "restore them, or give --data")
+            rows, split = self.divide(material)["test"], "test"
+        else:
+            named = {"data": str(other)} if _is_place(other) else {}
+            material = self.model_copy(update=named).read_material(None if named else other, trained.kind)
+            parts = np.full(len(material.labels), "") if material.given is None else material.given.astype(str)
+            rows, split = np.flatnonzero(np.char.lower(parts) == "test"), "test"
+            if not len(rows):
+                rows, split = np.arange(len(parts)), "all rows"
+        with contextlib.closing(material):
+            source = held_out(trained, labelled(trained, material), rows)
+            evaluation = trained.evaluate(source, self.precision)
+        return judged(trained, evaluation, material, rows, split)
 
 
-def _dotted(settings: Mapping[str, Any], above: str = "") -> dict[str, Any]:
-    """Nested settings as one level, with dots in their names."""
-    flat: dict[str, Any] = {}
-    for name, value in settings.items():
-        flat |= _dotted(value, f"{above}{name}.") if isinstance(value, Mapping) else {above + name: value}
-    return flat
+def labelled(trained: Answering, material: Material) -> Examples:
+    """All rows of some material as the model takes them, with their targets, on the model's device."""
+    target = trained.answer.encode(material.labels)
+    return material.examples(trained.kind, {"target": target}).to(trained.device)
+
+
+def held_out(trained: Answering, examples: Examples, rows: np.ndarray, *, batch_size: int = 512) -> InOrder:
+    """Some of the examples, in order."""
+    from penstock.data.sources import InOrder
+
+    import torch  # isort: skip
+
+    transform = trained.kind.transform(training=False)
+    return InOrder(examples, torch.from_numpy(rows), batch_size=batch_size, transform=transform)
+
+
+def judged(
+    trained: Answering, evaluation: Evaluation, material: Material, rows: np.ndarray, split: str
+) -> dict[str, Any]:
+    """An evaluation as the report shows it; `rows` are those of the material, in the order of its records."""
+    answer = trained.answer
+    mistakes = answer.mistakes(evaluation, MOST_MISTAKES)
+    return {
+        "split": split,
+        "examples": len(rows),
+        "metrics": evaluation.metrics,
+        "baseline": answer.baseline(material.labels.iloc[rows]),
+        **answer.findings(evaluation),
+        "mistakes": [said | material.show(int(rows[at])) for at, said in mistakes],
+    }
+
+
+def _is_place(data: object) -> bool:
+    from pathlib import Path
+
+    return isinstance(data, str | Path)

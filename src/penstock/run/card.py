@@ -11,18 +11,17 @@ from penstock.recipes.job import Job
 def model_card(job: Job, findings: Mapping[str, Any]) -> str:
     """Markdown."""
     facts, trained = job.facts, job.trained
-    target = facts["target"]
+    target = facts.get("target")
     measured = ", ".join(f"{name} {value:.4g}" for name, value in findings["metrics"].items())
     baseline = findings["baseline"]
     trivial = ", ".join(f"{name} {value:.4g}" for name, value in baseline["metrics"].items())
-    parameters = sum(p.numel() for p in trained.objective.model.parameters())
+    answers = f"- Answers: {target['name']} ({target['detail']})\n" if target else ""
     counts = ", ".join(f"{count} {part}" for part, count in facts["splits"].items())
     return f"""# A model for the task {job.recipe.task!r}
 
-- Architecture: {trained.model or type(trained.objective.model).__name__}, {parameters:,} parameters
+- Architecture: {trained.architecture}, {trained.parameters:,} parameters
 - Data: {facts["name"]} ({facts["kind"]}), {counts}
-- Answers: {target["name"]} ({target["detail"]})
-- On the test split: {measured}
+{answers}- On the test split: {measured}
 - For comparison, {baseline["name"]}: {trivial}
 
 Predict with `penstock predict RUN INPUT...`, or in Python:

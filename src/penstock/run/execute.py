@@ -54,8 +54,8 @@ def _new_run(job: Job, ranks: Ranks) -> Iterator[Path]:
         yield Path(ranks.from_first(""))
         return
     recipe = job.recipe
-    model = job.trained.model or type(job.trained.objective.model).__name__
-    folder = new_folder(Path(recipe.runs), recipe.task, recipe.name, f"{job.facts['name']}-{model}")
+    usual = f"{job.facts['name']}-{job.trained.architecture}"
+    folder = new_folder(Path(recipe.runs), recipe.task, recipe.name, usual)
     try:
         with locked(folder):
             _begin(job, folder)
@@ -72,8 +72,8 @@ def _begin(job: Job, folder: Path) -> None:
     try:
         remove_leftovers(folder)
         write_json(folder / DATA, job.facts)
-        if job.material.skipped:
-            write_text(folder / SKIPPED, _csv(["file", "reason"], job.material.skipped))
+        if job.skipped:
+            write_text(folder / SKIPPED, _csv(["file", "reason"], job.skipped))
         write_json(folder / RECIPE, job.recipe.model_copy(update={"name": folder.name}).dump())
         sync_folder(folder)
         sync_folder(folder.parent)
@@ -151,6 +151,7 @@ def _execute(job: Job, engine: Engine, folder: Path, console: Console, asked: Se
         RecipeFile(folder / RECIPE, job.recipe.model_copy(update={"name": folder.name})),
         MetricsFile(folder / METRICS),
         ProgressBar(console, engine.plan.monitor),
+        *job.watchers(folder),
     ]
     again = f"{launcher(ranks)} resume {folder}"
     if ranks.size > 1 and engine.stepper.coupling:

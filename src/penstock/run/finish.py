@@ -50,8 +50,7 @@ def _summary(job: Job, engine: Engine, folder: Path, outcome: str) -> dict[str, 
     import torch
 
     clock, best = engine.clock, engine.best
-    examples = min(clock.epoch, 1e12) * len(job.splits["train"])
-    module = job.trained.objective.model
+    examples = min(clock.epoch, 1e12) * job.facts["splits"]["train"]
     return {
         "task": job.recipe.task,
         "name": folder.name,
@@ -65,8 +64,8 @@ def _summary(job: Job, engine: Engine, folder: Path, outcome: str) -> dict[str, 
         if best.step
         else None,
         "kept": engine.plan.keep if best.step else "last",
-        "model": job.trained.model or type(module).__name__,
-        "parameters": sum(p.numel() for p in module.parameters()),
+        "model": job.trained.architecture,
+        "parameters": job.trained.parameters,
         "precision": engine.plan.precision,
         "parts": engine.stepper.memory.parts,
         "device": str(engine.device),

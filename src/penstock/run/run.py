@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from torch import nn
 
-from penstock.core.errors import CheckpointError, DataError, RecipeError
+from penstock.core.errors import CheckpointError
 from penstock.core.files import read_json
 from penstock.engine.device import pick_device
-from penstock.recipes.job import held_out, judged, labelled
 from penstock.recipes.recipe import Recipe, recipe_from
-from penstock.recipes.supervised import Supervised
-from penstock.recipes.trained import Trained, no_options
+from penstock.recipes.trained import Trained
 from penstock.run.folder import DATA, MODEL, RECIPE, SUMMARY, find_run
 from penstock.run.report.page import build_report
 
@@ -28,10 +24,8 @@ class Run:
         self.recipe: Recipe = recipe_from(read_json(folder / RECIPE), str(folder / RECIPE))
         if not (folder / MODEL).is_dir():
             raise CheckpointError(folder, "this run has not been finished", f"go on with: penstock resume {folder}")
-        recipe = self.recipe
-        options = recipe.objective_options if isinstance(recipe, Supervised) else no_options
-        self.trained = Trained.load(folder / MODEL, model, options)
-        self.trained.objective.to(pick_device(recipe.device, fallback=True))
+        self.trained: Trained = self.recipe.load(folder / MODEL, model)
+        self.trained.objective.to(pick_device(self.recipe.device, fallback=True))
         self._data = data
 
     def __repr__(self) -> str:
@@ -46,7 +40,7 @@ class Run:
     @property
     def model(self) -> nn.Module:
         """The trained network."""
-        return self.trained.objective.model
+        return self.trained.network
 
     def predict(self, inputs: object) -> list[dict[str, Any]]:
         """Predictions for raw inputs that were in no data set, one dict an example.
@@ -66,26 +60,8 @@ class Run:
 
     def findings(self, data: object = None) -> dict[str, Any]:
         """As `evaluate`, with the trivial baseline, what the report draws, and the worst mistakes."""
-        recipe = self.recipe
-        if not isinstance(recipe, Supervised):
-            raise RecipeError("evaluate", f"{recipe.task!r} has no labelled data", "look at the report")
-        if data is None:
-            material = recipe.read_material(self._data)
-            if read_json(self.folder / DATA).get("fingerprint") != material.fingerprint():
-                raise DataError(material.origin, "the data have changed since this run", "restore them, or give --data")
-            rows, split = recipe.divide(material)["test"], "test"
-        else:
-            named = {"data": str(data)} if isinstance(data, str | Path) else {}
-            other = recipe.model_copy(update=named)
-            material = other.read_material(None if named else data, self.trained.kind)
-            parts = np.full(len(material.labels), "") if material.given is None else material.given.astype(str)
-            rows, split = np.flatnonzero(np.char.lower(parts) == "test"), "test"
-            if not len(rows):
-                rows, split = np.arange(len(parts)), "all rows"
-        with contextlib.closing(material):
-            source = held_out(self.trained, labelled(self.trained, material), rows)
-            evaluation = self.trained.evaluate(source, recipe.precision)
-        return judged(self.trained, evaluation, material, rows, split)
+        fingerprint = None if data is not None else read_json(self.folder / DATA).get("fingerprint")
+        return self.recipe.examine(self.trained, self._data, fingerprint, data)
 
     def report(self) -> Path:
         """Write the report page again; returns its path."""

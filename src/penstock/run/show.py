@@ -26,9 +26,9 @@ def make_console(*, stderr: bool = False) -> Console:
 def show_facts(console: Console, facts: Mapping[str, Any]) -> None:
     """The table of what was understood."""
     splits = ", ".join(f"{count:,} {part}" for part, count in facts["splits"].items())
-    target = facts["target"]
     console.print(_text(f"{facts['name']}: {facts['examples']:,} examples ({splits})"), highlight=False)
-    console.print(_text(f"to predict: {target['name']} ({target['kind']}: {target['detail']})"), highlight=False)
+    if target := facts.get("target"):
+        console.print(_text(f"to predict: {target['name']} ({target['kind']}: {target['detail']})"), highlight=False)
     if image := facts.get("image"):
         size = f"{image['height']} x {image['width']}, {'grey' if image['channels'] == 1 else 'colour'}"
         console.print(_text(f"pictures: {size}; {image['detail']}"), highlight=False)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 
+from penstock.metrics.names import higher_is_better
+from penstock.recipes.recipe import recipe_type
 from penstock.run.report.markup import (
     Html,
     Section,
@@ -19,14 +21,11 @@ from penstock.run.report.markup import (
 )
 from penstock.run.report.records import EvaluationRecord, RunRecord
 
-_TASKS = {"classify": "classification", "regress": "regression"}
-_MAIN = {"classify": ("accuracy", "error", "f1", "loss"), "regress": ("rmse", "mae", "r2", "loss")}
-
 
 def header(run: RunRecord) -> Html:
     """The title, and one line about where and when."""
     summary, data = run.summary, run.data
-    words = [f"{_TASKS[run.task].capitalize()}"]
+    words = [recipe_type(run.task).activity.capitalize()]
     if data is not None and data.name:
         words.append(f"on {data.name}")
     if summary is not None and summary.model:
@@ -59,7 +58,7 @@ def result(run: RunRecord) -> Section | None:
 
 def main_metric(run: RunRecord, evaluation: EvaluationRecord) -> str | None:
     """The metric that the headline shows: the first usual one of the task that was measured."""
-    return next((key for key in _MAIN[run.task] if evaluation.metrics.get(key) is not None), None)
+    return next((key for key in recipe_type(run.task).headline if evaluation.metrics.get(key) is not None), None)
 
 
 def _score(run: RunRecord, evaluation: EvaluationRecord) -> Html:
@@ -73,7 +72,7 @@ def _score(run: RunRecord, evaluation: EvaluationRecord) -> Html:
     shown = {key, "error"} if key == "accuracy" else {key}  # the error is one minus the accuracy
     others = [name for name, value in evaluation.metrics.items() if name not in shown and value is not None]
     cards += [_card(metric_name(name), metric_value(name, evaluation.metrics[name]), "other") for name in others]
-    sentences = _classified(run, evaluation) if run.task == "classify" else _regressed(run, evaluation)
+    sentences = {"accuracy": _classified, "rmse": _regressed}.get(key, _compared)(run, evaluation)
     meaning = [element("p", " ".join(sentences), class_="meaning")] if sentences else []
     return join([element("div", *cards, class_="cards"), *meaning])
 
@@ -119,6 +118,21 @@ def _regressed(run: RunRecord, evaluation: EvaluationRecord) -> list[str]:
     if r2 is not None and r2 > 0:
         said.append(f"The model explains {percent(r2)} of the target's variance (R²).")
     return said
+
+
+def _compared(run: RunRecord, evaluation: EvaluationRecord) -> list[str]:
+    key = main_metric(run, evaluation)
+    baseline = evaluation.baseline
+    value, base = (evaluation.metrics[key], baseline.metrics.get(key)) if key and baseline else (None, None)
+    if key is None or baseline is None or value is None or base is None:
+        return []
+    better = value > base if higher_is_better(key) else value < base
+    trivial = f"the trivial baseline ({baseline.name})"
+    if not better:
+        return [f"That is no better than {trivial}: the model has not learned anything of use."]
+    return [
+        f"{metric_name(key).capitalize()} {metric_value(key, value)}, beside {metric_value(key, base)} of {trivial}."
+    ]
 
 
 def wilson(right: int, total: int) -> tuple[float, float]:

@@ -186,10 +186,21 @@ def duration(seconds: float | None) -> str:
 
 def metric_name(key: str) -> str:
     """The name of a metric as it is written in text."""
-    capitals = {"f1": "F1", "auc": "AUC", "rmse": "RMSE", "mae": "MAE", "r2": "R²"}
+    capitals = {
+        "f1": "F1",
+        "auc": "AUC",
+        "rmse": "RMSE",
+        "mae": "MAE",
+        "mase": "MASE",
+        "r2": "R²",
+        "cer": "CER",
+        "wer": "WER",
+        "bleu": "BLEU",
+        "chrf": "chrF",
+    }
     return capitals.get(key, key.replace("_", " "))
 
 
 def metric_value(key: str, value: float | None) -> str:
-    """The value of a metric in its usual form: accuracy and error in percent, the others as numbers."""
-    return percent(value) if key in ("accuracy", "error") else number(value, zeros=True)
+    """The value of a metric in its usual form: shares in percent, the others as numbers."""
+    return percent(value) if key in ("accuracy", "error", "cer", "wer", "exact_match") else number(value, zeros=True)

@@ -14,7 +14,7 @@ def mistakes(run: RunRecord) -> Section | None:
     items = run.evaluation.mistakes[:LIMIT] if run.evaluation is not None else []
     if not items:
         return None
-    if run.task == "classify":
+    if all(item.residual is None for item in items):
         title, note = "Mistakes", "Wrong predictions, the most confident first: odd labels and odd data show up here."
     else:
         title, note = "Largest errors", "The examples whose prediction lies farthest from the truth."
@@ -45,7 +45,7 @@ def _tile(item: Mistake) -> Html | None:
 
 def _rows(run: RunRecord, title: str, items: list[Mistake]) -> Html:
     names = list(dict.fromkeys(name for item in items for name in item.row or {}))[:COLUMNS]
-    strength = "Confidence" if run.task == "classify" else "Residual"
+    strength = "Residual" if any(item.residual is not None for item in items) else "Confidence"
     columns = [Column("Place"), Column("True"), Column("Predicted"), Column(strength, True)]
     columns += [Column(name, all(_is_number((item.row or {}).get(name)) for item in items)) for name in names]
     rows = [

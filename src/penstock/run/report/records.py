@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from penstock.core.errors import CheckpointError
 from penstock.core.files import finite, read_json
+from penstock.recipes.recipe import TASKS
 from penstock.run.report.rows import Row, read_rows
 
 Metrics = dict[str, float | None]
@@ -193,7 +194,7 @@ class RunRecord:
     """All that the page is made of. `rows` are the finite numbers of metrics.jsonl, by split."""
 
     name: str
-    task: Literal["classify", "regress"]
+    task: str
     recipe: dict[str, Any]
     rows: dict[str, list[Row]]
     data: DataRecord | None
@@ -207,7 +208,14 @@ class RunRecord:
 
 
 class _Recipe(Record):
-    task: Literal["classify", "regress"]
+    task: str
+
+    @field_validator("task")
+    @classmethod
+    def _known(cls, task: str) -> str:
+        if task not in TASKS:
+            raise ValueError(f"there is no task {task!r}")
+        return task
 
 
 R = TypeVar("R", bound=Record)

@@ -1,0 +1,122 @@
+"""A model together with its way in and its way out: raw inputs in, labels, numbers or words out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from penstock.core.errors import CheckpointError, DataError, RecipeError
+from penstock.data.sources import InOrder
+from penstock.kinds.answer import Answer
+from penstock.kinds.kind import Kind
+from penstock.objectives.predicting import Predicting
+from penstock.recipes.settings import NetSettings
+from penstock.recipes.trained import CONFIG, Trained, check_measured, load_weights, read_config
+
+KINDS: Mapping[str, str] = {
+    "image": "penstock.kinds.image:ImageKind",
+    "table": "penstock.kinds.table:TableKind",
+}
+"""Where the way in of each kind of input is."""
+ANSWERS: Mapping[str, str] = {
+    "category": "penstock.kinds.category:CategoryAnswer",
+    "number": "penstock.kinds.number:NumberAnswer",
+}
+"""Where the way out of each kind of answer is."""
+
+MakeNetwork = Callable[[str, Kind, Answer, NetSettings], nn.Module]
+MakeObjective = Callable[[Kind, Answer, nn.Module], Predicting]
+
+
+class Answering(Trained):
+    """Reads inputs by their `kind`, and says what the model finds by the kind of the `answer`."""
+
+    objective: Predicting
+
+    def __init__(self, objective: Predicting, kind: Kind, answer: Answer, model: str | None, net: NetSettings) -> None:
+        super().__init__(objective, model)
+        self.kind, self.answer, self.net = kind, answer, net
+
+    def config(self) -> dict[str, Any]:
+        """The sizes of the network, the preprocessing, and the way out."""
+        return {
+            "net": self.net.model_dump(mode="json"),
+            "kind": self.kind.to_json(),
+            "answer": self.answer.to_json(),
+        }
+
+    def predict(self, given: Sequence[object], *, batch_size: int = 256) -> list[dict[str, Any]]:
+        """One prediction an example of the inputs: its "input" by name, its "prediction", and probabilities if classes.
+
+        Raises DataError where an input cannot be read.
+        """
+        if not given:
+            raise DataError("predict", "no input was given", "give files, rows or arrays")
+        names, examples = self.kind.read(given)
+        source = InOrder(
+            examples, torch.arange(len(names)), batch_size=batch_size, transform=self.kind.transform(training=False)
+        )
+        self.objective.eval()
+        said: list[dict[str, Any]] = []
+        with torch.no_grad():
+            for batch in self.moved(source):
+                said += self.answer.say(self.objective.predict(batch))
+        return [{"input": name} | one for name, one in zip(names, said, strict=True)]
+
+    @classmethod
+    def load(
+        cls, folder: Path, network: MakeNetwork, objective: MakeObjective, model: nn.Module | None = None
+    ) -> Answering:
+        """Read a model's folder back. Files never name code: `model` is needed where the model was a user's own.
+
+        Raises CheckpointError for files that are missing, damaged, of another version, or do not fit the model.
+        """
+        config, where = read_config(folder), folder / CONFIG
+        try:
+            kind: Kind = _found(KINDS, config["kind"])
+            answer: Answer = _found(ANSWERS, config["answer"])
+            net, name = NetSettings.model_validate(config["net"]), config["model"]
+            if model is None and name is None:
+                raise CheckpointError(
+                    where,
+                    "the model was a module of your own, and files never name code",
+                    "pass it: load(path, model=m)",
+                )
+            module = model if model is not None else network(name, kind, answer, net)
+        except (KeyError, TypeError, ValueError, AttributeError, IndexError, RuntimeError, RecipeError) as error:
+            raise CheckpointError(where, f"it is damaged ({type(error).__name__}: {error})", "restore it") from error
+        load_weights(folder, module)
+        return cls(objective(kind, answer, module).eval(), kind, answer, name, net)
+
+
+def _found(table: Mapping[str, str], value: Mapping[str, Any]) -> Any:
+    module, _, name = table[value["kind"]].partition(":")
+    return getattr(import_module(module), name).from_json(value)
+
+
+def check_model(trained: Answering, source: InOrder, monitor: str) -> None:
+    """Try the model on a few examples of a source. Raises RecipeError unless it takes them, gives as many numbers an
+    example as there are answers, and `monitor` is among the metrics."""
+    few = InOrder(source.examples, source.indices[:8], batch_size=8, transform=source.transform)
+    batch = next(iter(few)).to(trained.device)
+    model = trained.network.eval()
+    try:
+        with torch.no_grad():
+            output = model(*[batch[name] for name in trained.objective.inputs])
+    except (RuntimeError, TypeError, ValueError, IndexError) as error:
+        shapes = ", ".join(f"{field} {tuple(batch[field].shape)}" for field in trained.kind.inputs)
+        reason = str(error).strip().splitlines()[0]
+        raise RecipeError(
+            f"model {trained.architecture}",
+            f"it cannot take a batch of {shapes} ({reason})",
+            "give it another input size",
+        ) from error
+    if problem := trained.answer.misfit(output, batch.size):
+        found, remedy = problem
+        raise RecipeError(f"model {trained.architecture}", found, remedy)
+    check_measured(trained.objective, batch, monitor)

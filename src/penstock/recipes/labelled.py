@@ -1,0 +1,113 @@
+"""What classification and regression share: data with labels, of any kind."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any
+
+from pydantic import AfterValidator, Field
+
+from penstock.core.errors import RecipeError
+from penstock.recipes.architectures import MODELS, build_model, one_of
+from penstock.recipes.settings import ImageSettings, NetSettings, TableSettings
+from penstock.recipes.supervised import Supervised
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from penstock.kinds.answer import Answer
+    from penstock.kinds.kind import Kind, Material
+    from penstock.objectives.predicting import Predicting
+
+ENOUGH_FOR_PERIODIC = 2000
+"""Training rows from which a table's numbers are given to an mlp as waves; with fewer it overfits."""
+
+
+class Labelled(Supervised):
+    """A recipe for labelled tables and pictures."""
+
+    target: Annotated[str | None, Field(description="the column to predict (tables)")] = None
+    columns: Annotated[dict[str, str], Field(description="the kind of a column, set by hand")] = Field(
+        default_factory=dict
+    )
+    model: Annotated[
+        str,
+        Field(description=f"auto (cnn for pictures, mlp for tables), {', '.join(MODELS)}"),
+        AfterValidator(one_of(MODELS)),
+    ] = "auto"
+    table: TableSettings = TableSettings()
+    image: ImageSettings = ImageSettings()
+
+    @abstractmethod
+    def objective_options(self, answer: Answer) -> dict[str, Any]:
+        """What the task adds to its objective."""
+
+    def objective(self, kind: Kind, answer: Answer, network: nn.Module) -> Predicting:
+        """That which the kind of the answer asks for."""
+        from penstock.kinds.number import NumberAnswer
+        from penstock.objectives.supervised import Classification, Regression
+
+        options = self.objective_options(answer)
+        if isinstance(answer, NumberAnswer):
+            scale = answer.scale
+            return Regression(network, kind.inputs, centre=scale.mean, scale=scale.std, **options)
+        return Classification(network, kind.inputs, **options)
+
+    def network(self, name: str, kind: Kind, answer: Answer, net: NetSettings) -> nn.Module:
+        """A model by name for the kind of the input."""
+        return build_model(name, kind.sizes(), answer.outputs, net)
+
+    def read_material(self, supplied: object = None, kind: Kind | None = None) -> Material:
+        """The labelled data that `data` names, or the object given in its place.
+
+        For a model that there is already, `kind` says what it takes: other columns are left alone, pictures brought to
+        its size, and a split column is not looked for.
+        """
+        from penstock.data.opening import ImageData, ReadOptions, TableData, open_data
+        from penstock.kinds.image import ImageMaterial, ReadImages
+        from penstock.kinds.table import TableKind, TableMaterial, table_material
+
+        table = self.table
+        reading = ReadOptions(table.delimiter, table.encoding, tuple(table.missing), tuple(table.present))
+        found: TableData | TableMaterial | ImageData = open_data(self.data, reading, supplied)
+        if isinstance(found, TableData):
+            found = table_material(
+                found,
+                target=self.target,
+                kinds=self.columns,
+                split_column=self.split.column if kind is None else None,
+                used=kind.encoder.columns if isinstance(kind, TableKind) else None,
+                scaling=table.scaling,
+                reading=reading,
+            )
+        if isinstance(found, ImageData):
+            pictures = self.image
+            how = ReadImages(pictures.size, pictures.skip_bad, pictures.memory, pictures.workers)
+            return ImageMaterial(found, how, pictures.shift, pictures.flip)
+        assert isinstance(found, TableMaterial)
+        return found
+
+    def decisions(self, material: Material, model: str, examples: int) -> dict[str, Any]:
+        """The target's name, and how numbers are taken."""
+        choices: dict[str, Any] = {"target": str(material.labels.name)} if material.word == "table" else {}
+        if self.net.numbers == "auto":
+            waves = model == "mlp" and examples >= ENOUGH_FOR_PERIODIC
+            choices["net"] = self.net.model_copy(update={"numbers": "periodic" if waves else "plain"})
+        return choices
+
+    def refuse_foreign(self, material: Material) -> None:
+        """Raises RecipeError for a setting that is not as it is by default and has no meaning for these data."""
+        ours, usual = (_dotted(recipe.model_dump()) for recipe in (self, type(self)(data=self.data)))
+        wanted, there = ("pictures", "a table") if material.word == "table" else ("tables", "pictures")
+        for name, value in ours.items():
+            if value != usual.get(name) and any(f"{name}.".startswith(f"{foreign}.") for foreign in material.foreign):
+                raise RecipeError(name, f"it is for {wanted}, and {material.name} is {there}", "leave it out")
+
+
+def _dotted(settings: Mapping[str, Any], above: str = "") -> dict[str, Any]:
+    """Nested settings as one level, with dots in their names."""
+    flat: dict[str, Any] = {}
+    for name, value in settings.items():
+        flat |= _dotted(value, f"{above}{name}.") if isinstance(value, Mapping) else {above + name: value}
+    return flat
