@@ -87,7 +87,7 @@ def test_what_is_no_sound_is_named(tmp_path: Path, content: bytes, words: str) -
     path = tmp_path / "a.wav"
     path.write_bytes(content)
     for read in (peek_sound, lambda path: read_sound(path, 8000)):
-        with pytest.raises(DataError, match="a.wav") as caught:
+        with pytest.raises(DataError, match=r"a\.wav") as caught:
             read(path)
         assert words in str(caught.value)
 

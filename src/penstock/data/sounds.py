@@ -82,7 +82,7 @@ class Vary:
         if not self.masks:
             return bands
         draws = keyed_uniform(derive(seed, "mask"), indices, 4 * self.masks).to(bands.device)
-        width, start, tall, low = draws.unflatten(1, (4, self.masks)).unbind(1)  # (B, masks) each
+        width, start, tall, low = draws.view(-1, 4, self.masks).unbind(1)  # (B, masks) each
         time = _stretches(start, width * self.mask_time, frames.unsqueeze(1), bands.shape[1])  # (B, T)
         band = _stretches(low, tall * self.mask_bands, torch.full_like(frames, bands.shape[2])[:, None], bands.shape[2])
         return bands.masked_fill(time.unsqueeze(2) | band.unsqueeze(1), 0.0)

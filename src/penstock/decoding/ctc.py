@@ -59,7 +59,7 @@ class PrefixBeam:
 
     def search(self, logprob: Tensor) -> list[Found]:
         """Up to `width` sequences of one example (T, V), the best first."""
-        beam = {(): _Ends(0.0, -math.inf, 0.0)}
+        beam: dict[tuple[int, ...], _Ends] = {(): _Ends(blank=0.0)}
         tried = logprob >= math.log(self.least)
         for step, likely in zip(logprob, tried, strict=True):
             tokens = torch.nonzero(likely).flatten().tolist()

@@ -77,8 +77,8 @@ def _bank(bands: int, points: int, rate: int, low: float, high: float, device: t
 
     A band narrower than the distance of two frequencies takes what lies between its nearest two.
     """
-    ends = mel(torch.tensor([low, high], dtype=torch.float64)).tolist()
-    edges = hertz(torch.linspace(*ends, bands + 2, dtype=torch.float64))  # (M + 2,)
+    first, last = mel(torch.tensor([low, high], dtype=torch.float64)).tolist()
+    edges = hertz(torch.linspace(first, last, bands + 2, dtype=torch.float64))  # (M + 2,)
     step = rate / points
     left, middle, right = edges[:-2], edges[1:-1], edges[2:]
     left, right = torch.minimum(left, middle - step), torch.maximum(right, middle + step)

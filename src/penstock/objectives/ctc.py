@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Protocol
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -29,7 +29,7 @@ class CTC(Objective):
     """Sequences of tokens from longer sequences of inputs, by the sum over all alignments (Graves et al. 2006).
 
     `model` takes the field `field` (B, T, C) and its lengths (B,), and gives logits (B, T', V) for every `stride`-th
-    step: T' = T / stride, rounded up. "target" (B, U) holds tokens above 0, the blank, and "target_length" their number.
+    step: T' = T / stride, rounded up. "target" (B, U) holds tokens above 0, the blank, and "target_length" how many.
     `spell` turns tokens into text, by which characters and words are counted.
     """
 
@@ -53,7 +53,8 @@ class CTC(Objective):
 
     def loss(self, batch: Batch) -> Update:
         """Negative log-likelihood of the targets, a token. Without end where a target does not fit into its steps."""
-        found = self._nll(*self(batch), batch)
+        logprob, lengths = self(batch)
+        found = self._nll(logprob, lengths, batch)
         tokens = float(batch["target" + LENGTH].sum())
         return Update(found.sum() / tokens, weight=tokens)
 
@@ -115,7 +116,7 @@ class CTC(Objective):
 
 def steps_needed(tokens: Sequence[int]) -> int:
     """The fewest steps in which a sequence can be said: one a token, and a blank between two that are alike."""
-    return len(tokens) + sum(one == other for one, other in zip(tokens, tokens[1:]))
+    return len(tokens) + sum(one == other for one, other in pairwise(tokens))
 
 
 def _padded(sequences: Sequence[Sequence[int]]) -> Tensor:
