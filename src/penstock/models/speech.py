@@ -52,7 +52,7 @@ class SpeechNet(nn.Module):
         pooled: bool = True,
     ) -> None:
         super().__init__()
-        self.stride, self.pooled = stride, pooled
+        self.pooled = pooled
         self._strides = [2 if 2**number < stride else 1 for number in range(len(channels))]
         sizes = [1, *channels]
         self.convolutions = nn.ModuleList(
@@ -67,6 +67,12 @@ class SpeechNet(nn.Module):
         self.dropout = nn.Dropout(dropout)
         self.body = body(width)
         self.head = nn.Linear(self.body.outputs, outputs)
+
+    def steps(self, lengths: Tensor) -> Tensor:
+        """How many steps come out, not pooled, for so many that go in: (B,) to (B,)."""
+        for step in self._strides:
+            lengths = -(-lengths // step)
+        return lengths
 
     def forward(self, x: Tensor, lengths: Tensor) -> Tensor:
         """(B, T, features) and the lengths (B,) in steps; steps beyond them make no difference."""

@@ -11,12 +11,13 @@ from torch.nn import functional as F
 
 from penstock.core.batch import Batch
 from penstock.core.errors import DataError
-from penstock.core.objective import Evaluation, Objective, Update
+from penstock.core.objective import Evaluation, Update
 from penstock.core.shared import rows
 from penstock.data.ragged import LENGTH
 from penstock.decoding.ctc import BLANK, greedy
 from penstock.metrics.edits import cer, wer
 from penstock.nn.steps import within
+from penstock.objectives.predicting import Predicting
 
 NOTHING = -1
 """Fills up the rows of records beyond their ends."""
@@ -25,31 +26,36 @@ Decode = Callable[[Tensor, Tensor], list[list[int]]]
 """Log-probabilities (B, T, V) and lengths (B,) to a sequence of tokens for each example."""
 
 
-class CTC(Objective):
+def same(lengths: Tensor) -> Tensor:
+    """As many steps out as in."""
+    return lengths
+
+
+class CTC(Predicting):
     """Sequences of tokens from longer sequences of inputs, by the sum over all alignments (Graves et al. 2006).
 
-    `model` takes the field `field` (B, T, C) and its lengths (B,), and gives logits (B, T', V) for every `stride`-th
-    step: T' = T / stride, rounded up. "target" (B, U) holds tokens above 0, the blank, and "target_length" how many.
-    `spell` turns tokens into text, by which characters and words are counted.
+    `inputs` are two fields: sequences (B, T, C) and their lengths (B,). From them `model` makes logits (B, T', V);
+    `steps` says how many of the T' are real, given the lengths. "target" (B, U) holds tokens above 0, the blank, and
+    "target_length" how many. `spell` turns tokens into text, by which characters and words are counted.
     """
 
     def __init__(
         self,
         model: nn.Module,
-        field: str,
+        inputs: Sequence[str],
         *,
         spell: Callable[[Sequence[int]], str],
-        stride: int = 1,
+        steps: Callable[[Tensor], Tensor] = same,
         decode: Decode = greedy,
     ) -> None:
-        super().__init__()
-        self.model, self.field, self.spell, self.stride, self.decode = model, field, spell, stride, decode
+        super().__init__(model, inputs)
+        self.spell, self.steps, self.decode = spell, steps, decode
 
     def forward(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Log-probabilities (B, T', V) in float32, and how many steps of each example are real (B,)."""
-        lengths = batch[self.field + LENGTH]
-        logits: Tensor = self.model(batch[self.field], lengths)
-        return logits.float().log_softmax(2), -(-lengths // self.stride)
+        field, lengths = self.inputs
+        logits: Tensor = self.model(batch[field], batch[lengths])
+        return logits.float().log_softmax(2), self.steps(batch[lengths])
 
     def loss(self, batch: Batch) -> Update:
         """Negative log-likelihood of the targets, a token. Without end where a target does not fit into its steps."""
@@ -81,10 +87,9 @@ class CTC(Objective):
         }
         return Evaluation(metrics, records)
 
-    def predict(self, batch: Batch) -> Tensor:
-        """The tokens decoded, (B, U'), filled up with -1."""
-        logprob, lengths = self(batch)
-        return _padded(self.decode(logprob, lengths))
+    def predict(self, batch: Batch) -> list[list[int]]:
+        """The tokens of each example."""
+        return self.decode(*self(batch))
 
     def texts(self, tokens: Tensor) -> list[str]:
         """Rows of tokens (N, U) that are filled up with -1, as texts."""
