@@ -1,1 +1,1 @@
-"""How outputs of sequence models become sequences: sampling, beam search, CTC decoding."""
+"""From the scores of a model to the sequence that it writes."""
