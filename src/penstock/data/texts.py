@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from penstock.core.errors import DataError
+from penstock.data.class_folders import natural
 from penstock.data.encoding import read_text
-from penstock.data.images import natural
 from penstock.data.paths import missing
 
 SUFFIXES = (".txt", ".text", ".md", ".rst", ".tex", ".txt.gz")
