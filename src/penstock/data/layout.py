@@ -36,9 +36,9 @@ class Layout:
         self._text = [len(SPECIAL) + len(fields)] if fields else []
 
     @property
-    def stop(self) -> int:
-        """The token after which nothing follows."""
-        return EOS if self.apart else BOS
+    def stop(self) -> int | None:
+        """The token after which nothing follows; None: text runs on."""
+        return EOS if self.apart else None
 
     @property
     def silent(self) -> set[int]:
@@ -65,7 +65,8 @@ class Layout:
         It is told the token that follows the field.
         """
         if not self.apart:
-            return [BOS] if self.several else self.tokens.encode("\n")
+            line = self.tokens.encode("\n")  # BOS is met too seldom for anything to be known about what follows it
+            return [BOS] if UNK in line else line
         ids = [BOS]
         for mark, name in zip(self._marks, self.fields, strict=True):
             ids.append(mark)

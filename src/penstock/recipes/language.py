@@ -55,10 +55,14 @@ class Language(Recipe):
     example: ClassVar[str] = "penstock train language --data poems.txt --model lstm --epochs 10"
     activity: ClassVar[str] = "language modelling"
     headline: ClassVar[Sequence[str]] = ("bits_per_character",)
+    use: ClassVar[str] = "penstock sample {run}"
+    python_use: ClassVar[str] = 'print("".join(run.write("PROMPT")))'
 
     data: Where = "pydoc"
     model: Annotated[
-        str, Field(description=f"auto (transformer), {', '.join(MODELS)}"), AfterValidator(one_of(MODELS))
+        str,
+        Field(description=f"auto (lstm on a processor, transformer on a graphics card), {', '.join(MODELS)}"),
+        AfterValidator(one_of(MODELS)),
     ] = "auto"
     context: Annotated[
         int | None,
@@ -102,7 +106,7 @@ class Language(Recipe):
         tokens = self._vocabulary(parts["train"], chosen)
         layout = Layout(tokens, apart=not corpus.runs_on, several=len(parts["train"].texts) > 1, fields=self.condition)
         encoded = {part: layout.encoded(found) for part, found in parts.items()}
-        recipe = self._resolved(chosen, encoded, supplied)
+        recipe = self._resolved(chosen, encoded, supplied, device.type)
         assert recipe.context is not None
         assert recipe.batch_size is not None
         _refuse_long(parts, encoded, recipe.context)
@@ -204,7 +208,7 @@ class Language(Recipe):
         assert chosen.kind != "auto"
         return Tokenizer.train(chosen.kind, [*train.texts, *known], chosen.size, special_for(self.condition))
 
-    def _resolved(self, tokens: TokenSettings, encoded: Mapping[str, Stored], supplied: Supplied) -> Self:
+    def _resolved(self, tokens: TokenSettings, encoded: Mapping[str, Stored], supplied: Supplied, device: str) -> Self:
         """The same recipe with what was left open decided by rule, so that its record says all."""
         from penstock.data.layout import tokens_in
         from penstock.data.ragged import Ragged
@@ -221,7 +225,7 @@ class Language(Recipe):
         choices: dict[str, Any] = {"tokens": tokens, "context": context, "batch_size": batch}
         choices["optim"] = self.optim.resolved()
         if self.model == "auto" and supplied.model is None:
-            choices["model"] = "transformer"
+            choices["model"] = "lstm" if device == "cpu" else "transformer"  # measured on two cores
         whole = self.epochs
         if self.epochs is None and self.steps is None and self.minutes is None:
             whole = max(min(max(TOKENS_SEEN / count, 1.0), 40.0), LEAST_STEPS / steps)

@@ -52,6 +52,9 @@ class Recipe(Plan):
     """What is done, as a noun: "classification"."""
     headline: ClassVar[Sequence[str]]
     """The metrics of which the first that was measured stands at the top of the report."""
+    use: ClassVar[str] = "penstock predict {run} INPUT..."
+    python_use: ClassVar[str] = 'run.predict("INPUT")'
+    """How a trained model is put to use, on the command line and in Python."""
 
     data: Where
     name: Annotated[

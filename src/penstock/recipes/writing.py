@@ -84,7 +84,7 @@ class Writing(Trained):
         begin = self.layout.beginning(known, guess) + self.layout.tokens.encode(prompt)
         return self._spoken(begin, self._ids(begin, sampling, seed, length, self.layout.stop))
 
-    def _ids(self, begin: Sequence[int], sampling: Sampling, seed: int, length: int, stop: int) -> Iterator[int]:
+    def _ids(self, begin: Sequence[int], sampling: Sampling, seed: int, length: int, stop: int | None) -> Iterator[int]:
         """Token after token, up to `stop`."""
         sampling = Sampling(
             temperature=sampling.temperature,
