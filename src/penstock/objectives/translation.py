@@ -42,7 +42,7 @@ class Decoding:
 class Translation(Predicting):
     """Cross-entropy of each token of "target" (B, T), from its beginning to its end, given those before it.
 
-    The first two of `inputs` are the source and its lengths. `spell` turns tokens into text, of which BLEU, chrF and
+    `inputs` are the fields of the source and of its lengths. `spell` turns tokens into text, of which BLEU, chrF and
     exact match are measured. In training, a growing share of the tokens given, up to `sampling` at the end, are not
     those of the target but drawn from what the model finds (Bengio et al. 2015, "Scheduled sampling"), for all steps at
     once (Duckworth et al. 2019, "Parallel scheduled sampling").
@@ -60,7 +60,7 @@ class Translation(Predicting):
         sampling: float = 0.0,
         decoding: Decoding | None = None,
     ) -> None:
-        super().__init__(model, inputs)
+        super().__init__(model, (*inputs, "target"))
         self.spell, self.smoothing, self.sampling = spell, smoothing, sampling
         self.decoding = decoding if decoding is not None else Decoding()
 
@@ -120,7 +120,7 @@ class Translation(Predicting):
         return [best[0] for best in found]
 
     def _read(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        source, lengths = (batch[name] for name in self.inputs)
+        source, lengths = (batch[name] for name in self.inputs[:2])
         return source, lengths
 
     @torch.no_grad()
