@@ -13,8 +13,9 @@ import pandas as pd
 
 from penstock.core.errors import DataError, suggest
 from penstock.data.arrays import read_idx, read_npz
+from penstock.data.class_folders import Listing, list_classes
 from penstock.data.download import show_progress
-from penstock.data.images import ImageListing, list_images
+from penstock.data.images import PICTURES
 from penstock.data.named import NAMED, load
 from penstock.data.paths import missing
 from penstock.data.tables import MISSING, clean_cells, read_table
@@ -150,11 +151,11 @@ def _from_folder(folder: Path, options: ReadOptions) -> TableData | ImageData:
         return TableData(folder.name, str(folder), joined, None, splits)
     if any(_IDX.fullmatch(path.name) for path in folder.iterdir()):
         return _from_idx(folder)
-    listing = list_images(folder)
+    listing = list_classes(folder, PICTURES)
     return _from_listing(folder.resolve().name, str(folder), listing)
 
 
-def _from_listing(name: str, origin: str, listing: ImageListing) -> ImageData:
+def _from_listing(name: str, origin: str, listing: Listing) -> ImageData:
     places = [str(file.relative_to(listing.root)) for file in listing.files]
     labels = pd.Series(listing.labels, index=places, name="class", dtype=object)
     splits = None if listing.splits is None else np.array(listing.splits)

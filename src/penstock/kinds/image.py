@@ -17,10 +17,11 @@ import torch
 from PIL import Image
 
 from penstock.core.errors import DataError, RecipeError
+from penstock.data.class_folders import find_files
 from penstock.data.decode import Picture, decode
 from penstock.data.examples import Examples, InMemory
 from penstock.data.image_files import ImageFiles
-from penstock.data.images import find_files, measure, read_headers
+from penstock.data.images import PICTURES, measure, read_headers
 from penstock.data.opening import ImageData, Pictures, as_pixels
 from penstock.data.paths import unreadable
 from penstock.data.pixels import Augment, PixelScaling, PixelTransform
@@ -71,7 +72,7 @@ class ImageKind(Kind):
         channels, height, width = self.shape
         for number, item in enumerate(given):
             if isinstance(item, str | Path):
-                files = find_files(Path(item)) if Path(item).is_dir() else [Path(item)]
+                files = find_files(Path(item), PICTURES) if Path(item).is_dir() else [Path(item)]
                 names += map(str, files)
                 pixels += [decode(file, height, width, channels)[None] for file in files]
             else:
