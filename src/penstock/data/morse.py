@@ -13,22 +13,16 @@ RATE = 2000
 """Samples a second: the tones lie far below half of it."""
 
 CODE = {
-    **dict(zip("ABCDEFGHI", ".- -... -.-. -.. . ..-. --. .... ..".split(), strict=True)),
-    **dict(zip("JKLMNOPQR", ".--- -.- .-.. -- -. --- .--. --.- .-.".split(), strict=True)),
-    **dict(zip("STUVWXYZ", "... - ..- ...- .-- -..- -.-- --..".split(), strict=True)),
-    **dict(zip("0123456789", "----- .---- ..--- ...-- ....- ..... -.... --... ---.. ----.".split(), strict=True)),
-    **dict(zip("?/=,.", "..--.. -..-. -...- --..-- .-.-.-".split(), strict=True)),
+    **dict(zip("ABCDEFGHI", [".-", "-...", "-.-.", "-..", ".", "..-.", "--.", "....", ".."], strict=True)),
+    **dict(zip("JKLMNOPQR", [".---", "-.-", ".-..", "--", "-.", "---", ".--.", "--.-", ".-."], strict=True)),
+    **dict(zip("STUVWXYZ", ["...", "-", "..-", "...-", ".--", "-..-", "-.--", "--.."], strict=True)),
+    **dict(zip("0123456789", ["-----", ".----", "..---", "...--", "....-", ".....", "-....", "--...", "---..", "----."], strict=True)),
+    **dict(zip("?/=,.", ["..--..", "-..-.", "-...-", "--..--", ".-.-.-"], strict=True)),
 }
 """International Morse code (ITU-R M.1677-1, part I): a dot is one unit long, a dash three, with one between them, three
 between letters and seven between words."""
 
-_WORDS = (
-    "CQ DE K R TU TNX FER CALL UR RST IS 599 579 559 NAME QTH RIG ANT PWR WX HW? BK = GM GA GE OM ES HR AGN PSE QSL QSO "
-    "QRM QRN QRP QSB QSY QRZ? SUNNY RAIN SNOW CLOUDY WIND WARM COLD DIPOLE VERTICAL LOOP BEAM WATTS 5W 10W 100W "
-    "73 88 SK LONDON PARIS BERLIN TOKYO BEIJING OSLO ROME MADRID LIMA CAIRO DELHI SYDNEY THE SHIP HARBOUR NORTH SOUTH "
-    "EAST WEST LIGHT TIDE ANCHOR MESSAGE STATION WATER POWER ENGINE STORM CALM NIGHT MORNING ARRIVED SAILED NEED HELP "
-    "ALL WELL QUIET RIVER BRIDGE GATE PIPE"
-).split()
+_WORDS = ["CQ", "DE", "K", "R", "TU", "TNX", "FER", "CALL", "UR", "RST", "IS", "599", "579", "559", "NAME", "QTH", "RIG", "ANT", "PWR", "WX", "HW?", "BK", "=", "GM", "GA", "GE", "OM", "ES", "HR", "AGN", "PSE", "QSL", "QSO", "QRM", "QRN", "QRP", "QSB", "QSY", "QRZ?", "SUNNY", "RAIN", "SNOW", "CLOUDY", "WIND", "WARM", "COLD", "DIPOLE", "VERTICAL", "LOOP", "BEAM", "WATTS", "5W", "10W", "100W", "73", "88", "SK", "LONDON", "PARIS", "BERLIN", "TOKYO", "BEIJING", "OSLO", "ROME", "MADRID", "LIMA", "CAIRO", "DELHI", "SYDNEY", "THE", "SHIP", "HARBOUR", "NORTH", "SOUTH", "EAST", "WEST", "LIGHT", "TIDE", "ANCHOR", "MESSAGE", "STATION", "WATER", "POWER", "ENGINE", "STORM", "CALM", "NIGHT", "MORNING", "ARRIVED", "SAILED", "NEED", "HELP", "ALL", "WELL", "QUIET", "RIVER", "BRIDGE", "GATE", "PIPE"]
 _LETTERS, _FIGURES = "ABCDEFGHIJKLMNOPQRSTUVWXYZ", "0123456789"
 
 

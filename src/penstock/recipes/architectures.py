@@ -29,6 +29,17 @@ MODELS = {
 """Where each model is. Its constructor's keywords say what it is built from: `outputs`; `inputs`, where it takes flat
 rows (and so tables), or any of `channels`, `height` and `width`, where it takes pictures; and settings of `net`."""
 
+TRANSLATORS = {
+    "transformer": "penstock.models.translators:transformer",
+    "gru": "penstock.models.translators:gru",
+    "gru-additive": "penstock.models.translators:gru_additive",
+    "gru-plain": "penstock.models.translators:gru_plain",
+    "lstm": "penstock.models.translators:lstm",
+    "lstm-additive": "penstock.models.translators:lstm_additive",
+    "lstm-plain": "penstock.models.translators:lstm_plain",
+}
+"""Models that write one sequence from another; their keywords are `vocabulary`, `outputs` and settings of `net`."""
+
 ACTIVATIONS = {
     "relu": "ReLU",
     "gelu": "GELU",
@@ -66,6 +77,15 @@ def build_model(
     if "inputs" not in accepted:
         raise RecipeError("model", f"{name!r} takes pictures, and these data are a table", "use mlp or linear")
     return _for_table(sizes, net, lambda width: make(inputs=width, **chosen))
+
+
+def build_translator(name: str, vocabulary: int, outputs: int, net: NetSettings) -> nn.Module:
+    """A model by name that reads a vocabulary and writes another, of `outputs` tokens.
+
+    Raises RecipeError where model and settings do not go together.
+    """
+    make = _find(name, TRANSLATORS)
+    return make(vocabulary=vocabulary, outputs=outputs, **_settings(name, inspect.signature(make).parameters, net))
 
 
 def _for_table(sizes: Mapping[str, Any], net: NetSettings, body: Callable[[int], nn.Module]) -> nn.Module:

@@ -7,7 +7,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from penstock.core.files import write_text
-from penstock.run.report import classification, headline, language, mistakes, origin, regression, training
+from penstock.run.report import attention, classification, headline, language, mistakes, origin, regression, training
 from penstock.run.report.markup import Html, Section, element, join
 from penstock.run.report.records import RunRecord, read_run
 
@@ -22,6 +22,7 @@ _SECTIONS = (
     regression.fit,
     language.samples,
     language.surprise,
+    attention.looks,
     mistakes.mistakes,
     origin.data,
     origin.recipe,

@@ -71,6 +71,7 @@ class DataRecord(Record):
     columns: list[ColumnRecord] = Field(default_factory=list)
     image: ImageRecord | None = None
     text: TextRecord | None = None
+    notes: dict[str, str] = Field(default_factory=dict)
     target: ColumnRecord | None = None
     classes: list[ClassCount] | None = None
     splits: dict[str, int] = Field(default_factory=dict)
@@ -174,6 +175,20 @@ class SurpriseRecord(Record):
     bits: float
 
 
+class Looks(Record):
+    """Where a model looked in what it read, for each token that it wrote: weights (written, read)."""
+
+    read: list[str] = Field(default_factory=list)
+    written: list[str] = Field(default_factory=list)
+    looks: list[list[float]] = Field(default_factory=list)
+
+    @model_validator(mode="after")
+    def _fits(self) -> Looks:
+        if len(self.looks) != len(self.written) or any(len(row) != len(self.read) for row in self.looks):
+            raise ValueError(f"the weights are not {len(self.written)} x {len(self.read)}, as many as the tokens")
+        return self
+
+
 class EvaluationRecord(Record):
     """evaluation.json."""
 
@@ -183,6 +198,7 @@ class EvaluationRecord(Record):
     baseline: Baseline | None = None
     classification: Classification | None = None
     regression: Regression | None = None
+    looks: list[Looks] = Field(default_factory=list)
     mistakes: list[Mistake] = Field(default_factory=list)
     samples: list[WrittenRecord] = Field(default_factory=list)
     surprise: list[SurpriseRecord] = Field(default_factory=list)
