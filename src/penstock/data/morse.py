@@ -81,7 +81,7 @@ def keyed(text: str, hand: Hand, random: np.random.Generator) -> NDArray[np.floa
 def messages(count: int, seed: int, *, ratio: float = 10.0) -> tuple[list[str], list[NDArray[np.float32]]]:
     """Texts and their sounds, by hands of 15 to 30 words a minute and pitches of 400 to 800 hertz."""
     random = np.random.default_rng(seed)
-    texts = [message(random, LONGEST) for _ in range(count)]
+    texts = [message(random, int(random.integers(1, LONGEST + 1))) for _ in range(count)]
     sounds = [
         keyed(text, Hand(speed=speed, pitch=pitch, uneven=uneven, ratio=ratio), random)
         for text, speed, pitch, uneven in zip(
