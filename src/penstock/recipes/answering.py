@@ -21,6 +21,7 @@ from penstock.recipes.trained import CONFIG, Trained, check_measured, load_weigh
 KINDS: Mapping[str, str] = {
     "image": "penstock.kinds.image:ImageKind",
     "table": "penstock.kinds.table:TableKind",
+    "text": "penstock.kinds.text:TextKind",
 }
 """Where the way in of each kind of input is."""
 ANSWERS: Mapping[str, str] = {
