@@ -105,9 +105,11 @@ class AudioMaterial(Material):
     def __init__(self, data: SoundData, reading: ReadSounds, vary: Vary) -> None:
         self.name, self.origin, self.empty, self.left_out = data.name, data.origin, data.empty, data.left_out
         self.labels, self.given, self.sounds = data.labels, data.splits, data.sounds
-        self.foreign = ("image", "table", "target", "columns", "split.column") if not data.listed else ("image",)
+        unlisted = () if data.listed else ("table", "target", "columns", "split.column")
+        self.foreign = ("image", "text", *unlisted)
         self._reading, self._vary = reading, vary
         self._headers: list[Sound] = []
+        self._rate = 0
         self._held: Ragged | None = None
         if self.sounds.samples is None:
             self._read_headers()
@@ -147,8 +149,10 @@ class AudioMaterial(Material):
         seconds = self._held.lengths.double() / self._rate
         rates = sorted({header.rate for header in self._headers})
         brought = f"; rates of {', '.join(f'{rate:,}' for rate in rates)}, all brought to it" if len(rates) > 1 else ""
-        detail = f"{seconds.min():.2f} to {seconds.max():.2f} seconds, {seconds.sum() / 60:,.1f} minutes in all{brought}"
-        return {"audio": {"rate": self._rate, "detail": detail}}
+        detail = (
+            f"{seconds.min():.2f} to {seconds.max():.2f} seconds, {seconds.sum() / 60:,.1f} minutes in all{brought}"
+        )
+        return {"notes": {"sounds": f"{self._rate:,} samples a second; {detail}"}}
 
     def audit(self, task: str, splits: Mapping[str, np.ndarray]) -> list[str]:
         """Sounds in two splits or under two labels, imbalance, empty classes, silence."""
@@ -236,7 +240,7 @@ class AudioMaterial(Material):
 
 
 def picture(bands: np.ndarray) -> str:
-    """A spectrogram (T, M) as a data URI: loud is dark, low bands at the bottom, a pixel for each frame and two high."""
+    """A spectrogram (T, M) as a data URI: loud is dark, low is below; 1 x 2 pixels a number."""
     low, high = np.quantile(bands, (0.05, 0.995))
     dark = np.clip((bands - low) / max(high - low, 1e-6), 0, 1)
     grey = Image.fromarray((255 * (1 - dark.T[::-1])).round().astype(np.uint8)).resize((len(bands), 2 * bands.shape[1]))
