@@ -112,9 +112,9 @@ def load(name: str, progress: Callable[[int, int], None] | None = None) -> Loade
     """The content of a named set, downloaded first where it is nowhere on this machine."""
     known = describe(name)
     if known.by_hand is not None:
-        files, digits, parts = spoken_digits(locate(name))
+        files, digits, division = spoken_digits(locate(name))
         recordings = Recordings([file.name for file in files], digits, files)
-        return Loaded(sounds=recordings, splits=np.array(parts), target=known.target)
+        return Loaded(sounds=recordings, splits=np.array(division), target=known.target)
     if known.kind == "audio":
         return _generated(known)
     if not known.files:

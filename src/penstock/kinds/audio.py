@@ -14,6 +14,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 import torch
 from PIL import Image
+from torch import Tensor
 
 from penstock.core.errors import DataError, RecipeError
 from penstock.data.audio import SOUNDS, Samples, Sound, peek_sound, read_sound
@@ -137,11 +138,11 @@ class AudioMaterial(Material):
         assert self._held is not None
         return InMemory({AUDIO: self._held, **columns})
 
-    def frames(self, spectrogram: LogMel) -> list[int]:
-        """How many frames each sound has."""
+    def frames(self, kind: Kind) -> Tensor:
+        """How many frames each sound has, (N,)."""
+        assert isinstance(kind, AudioKind)
         assert self._held is not None
-        found: list[int] = spectrogram.frames(self._held.lengths).tolist()
-        return found
+        return kind.spectrogram.frames(self._held.lengths)
 
     def facts(self) -> dict[str, Any]:
         """How long the sounds are, and their rate."""

@@ -23,6 +23,7 @@ from penstock.data.sources import Transform
 from penstock.kinds.audit import audit
 from penstock.kinds.columns import Column, infer_columns
 from penstock.kinds.kind import Kind, Material, Shown
+from penstock.kinds.listed import listed_files
 
 
 class TableKind(Kind):
@@ -212,19 +213,3 @@ def _texts(data: TableData, column: str, target: str, given: np.ndarray | None, 
     """The cells of one column; a missing one is an empty text."""
     cells = [text or "" for text in texts(data.frame[column])]
     return TextData(data.name, data.origin, cells, data.frame[target], given, column=column, left_out=others)
-
-
-def listed_files(data: TableData, column: str) -> tuple[list[str], list[Path]]:
-    """The names in a column of files, relative to the table's own folder, and where they lie.
-
-    Raises DataError for a name that is missing or leads elsewhere.
-    """
-    origin = Path(data.origin)
-    root = origin if origin.is_dir() else origin.parent
-    names = [str(name) for name in data.frame[column]]
-    for place, name, missing in zip(data.frame.index, names, data.frame[column].isna(), strict=True):
-        if missing:
-            raise DataError(place, f"column {column!r} names no file", "fill it in, or take the row out")
-        if Path(name).is_absolute() or ".." in Path(name).parts:
-            raise DataError(place, f"{name!r} leads out of the table's folder", "give names relative to the table")
-    return names, [root / name for name in names]

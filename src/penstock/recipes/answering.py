@@ -28,6 +28,7 @@ KINDS: Mapping[str, str] = {
 ANSWERS: Mapping[str, str] = {
     "category": "penstock.kinds.category:CategoryAnswer",
     "number": "penstock.kinds.number:NumberAnswer",
+    "transcript": "penstock.kinds.transcript:TranscriptAnswer",
 }
 """Where the way out of each kind of answer is."""
 

@@ -23,7 +23,11 @@ if TYPE_CHECKING:
     from penstock.recipes.job import Job, Supplied
     from penstock.recipes.trained import Trained
 
-TASKS = {"classify": "penstock.recipes.classify:Classify", "regress": "penstock.recipes.regress:Regress"}
+TASKS = {
+    "classify": "penstock.recipes.classify:Classify",
+    "regress": "penstock.recipes.regress:Regress",
+    "transcribe": "penstock.recipes.transcribe:Transcribe",
+}
 """Every task and the type of its recipe."""
 
 
