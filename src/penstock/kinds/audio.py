@@ -31,6 +31,8 @@ from penstock.nn.spectrogram import LogMel
 
 FASTEST = 16_000
 """Samples a second above which nothing is gained for speech."""
+SPEECH = 6_000
+"""Samples a second below which no speech is heard, but signals: coarser spectrograms do for them."""
 
 
 @dataclass(frozen=True)
@@ -38,8 +40,8 @@ class ReadSounds:
     """How sounds are read; see recipes.settings.AudioSettings."""
 
     rate: int | None = None
-    bands: int = 64
-    hop: float = 0.01
+    bands: int | None = None
+    hop: float | None = None
     memory: float = 4.0
     skip_bad: int = 0
 
@@ -124,11 +126,13 @@ class AudioMaterial(Material):
             rate = min(usual, FASTEST) if reading.rate is None else reading.rate
         elif reading.rate not in (None, rate):
             raise RecipeError("audio.rate", f"these sounds are made at {rate:,} samples a second", "leave it out")
-        spectrogram = LogMel(rate=rate, bands=reading.bands, hop=reading.hop)
+        low = rate < SPEECH
+        bands, hop = reading.bands or (24 if low else 64), reading.hop or (0.02 if low else 0.01)
+        spectrogram = LogMel(rate=rate, bands=bands, hop=hop)
         self._settle(rate)
         assert self._held is not None
         examples = InMemory({AUDIO: self._held})
-        self.decided = {"audio": {"rate": rate}}
+        self.decided = {"audio": {"rate": rate, "bands": bands, "hop": hop}}
         return AudioKind(spectrogram, BandScaling.fit(examples, torch.from_numpy(rows), spectrogram), self._vary)
 
     def examples(self, kind: Kind, columns: Mapping[str, Stored]) -> Examples:

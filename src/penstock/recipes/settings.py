@@ -164,8 +164,12 @@ class AudioSettings(Settings):
     rate: Annotated[
         int | None, Field(ge=1000, le=48_000, description="samples a second; by the data, up to 16000, if not given")
     ] = None
-    bands: Annotated[int, Field(ge=4, le=256, description="bands of frequencies in the spectrogram")] = 64
-    hop: Annotated[float, Field(ge=0.002, le=0.1, description="seconds from one frame to the next")] = 0.01
+    bands: Annotated[
+        int | None, Field(ge=4, le=256, description="bands of frequencies in the spectrogram; by the rate if not given")
+    ] = None
+    hop: Annotated[
+        float | None, Field(ge=0.002, le=0.1, description="seconds from frame to frame; by the rate if not given")
+    ] = None
     noise: Annotated[
         float | None,
         Field(

@@ -11,7 +11,7 @@ from penstock.core.ranks import Ranks
 from penstock.core.settings import Settings
 from penstock.recipes.architectures import MODELS, SEQUENCES, build_model, offers, one_of
 from penstock.recipes.recipe import Where
-from penstock.recipes.settings import AudioSettings, NetSettings, TableSettings
+from penstock.recipes.settings import AudioSettings, NetSettings, OptimSettings, TableSettings
 from penstock.recipes.supervised import Supervised
 
 if TYPE_CHECKING:
@@ -57,6 +57,7 @@ class Transcribe(Supervised):
     ema: Annotated[
         float | None, Field(gt=0, lt=1, description="evaluate and keep a moving average of the weights; none: do not")
     ] = 0.99
+    optim: OptimSettings = OptimSettings(lr=4e-3)
     clip_norm: Annotated[float | None, Field(gt=0, description="largest norm of the gradient; none: any")] = 1.0
     batch_size: Annotated[int | None, Field(ge=1, le=10**9, description="examples a step")] = 16
     target: Annotated[str | None, Field(description="the column with the transcripts (tables)")] = None

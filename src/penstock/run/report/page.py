@@ -7,7 +7,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from penstock.core.files import write_text
-from penstock.run.report import classification, headline, mistakes, origin, regression, training
+from penstock.run.report import alignment, classification, headline, mistakes, origin, regression, training
 from penstock.run.report.markup import Html, Section, element, join
 from penstock.run.report.records import RunRecord, read_run
 
@@ -21,6 +21,7 @@ _SECTIONS = (
     classification.reliability,
     regression.fit,
     mistakes.mistakes,
+    alignment.alignment,
     origin.data,
     origin.recipe,
     origin.reproduce,

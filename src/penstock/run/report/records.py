@@ -134,6 +134,15 @@ class Regression(Record):
     residuals: Histogram | None = None
 
 
+class Piece(Record):
+    """A part of a transcript, and from when to when it was heard, as shares of the sound."""
+
+    text: str
+    begin: float = Field(ge=0, le=1)
+    end: float = Field(ge=0, le=1)
+    probability: float = Field(ge=0, le=1)
+
+
 class Mistake(Record):
     """One example that the model got wrong."""
 
@@ -144,6 +153,7 @@ class Mistake(Record):
     place: str | None = None
     picture: str | None = None
     row: dict[str, Any] | None = None
+    alignment: list[Piece] | None = None
 
 
 class EvaluationRecord(Record):
@@ -205,7 +215,7 @@ class RunRecord:
     @property
     def noun(self) -> str:
         """What one example is called."""
-        nouns = {"image": "images", "text": "texts", "words": "sentences"}
+        nouns = {"image": "images", "text": "texts", "words": "sentences", "audio": "sounds"}
         return nouns.get(self.data.kind, "examples") if self.data is not None else "examples"
 
 
