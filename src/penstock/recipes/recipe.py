@@ -28,6 +28,7 @@ TASKS = {
     "regress": "penstock.recipes.regress:Regress",
     "language": "penstock.recipes.language:Language",
     "translate": "penstock.recipes.translate:Translate",
+    "transcribe": "penstock.recipes.transcribe:Transcribe",
 }
 """Every task and the type of its recipe."""
 

@@ -7,7 +7,17 @@ from importlib.resources import files
 from pathlib import Path
 
 from penstock.core.files import write_text
-from penstock.run.report import attention, classification, headline, language, mistakes, origin, regression, training
+from penstock.run.report import (
+    alignment,
+    attention,
+    classification,
+    headline,
+    language,
+    mistakes,
+    origin,
+    regression,
+    training,
+)
 from penstock.run.report.markup import Html, Section, element, join
 from penstock.run.report.records import RunRecord, read_run
 
@@ -24,6 +34,7 @@ _SECTIONS = (
     language.surprise,
     attention.looks,
     mistakes.mistakes,
+    alignment.alignment,
     origin.data,
     origin.recipe,
     origin.reproduce,

@@ -66,7 +66,7 @@ class DataRecord(Record):
     name: str = ""
     origin: str = ""
     kind: str = ""
-    noun: str = "examples"
+    noun: str = ""
     examples: int | None = None
     columns: list[ColumnRecord] = Field(default_factory=list)
     image: ImageRecord | None = None
@@ -146,6 +146,15 @@ class Regression(Record):
     residuals: Histogram | None = None
 
 
+class Piece(Record):
+    """A part of a transcript, and from when to when it was heard, as shares of the sound."""
+
+    text: str
+    begin: float = Field(ge=0, le=1)
+    end: float = Field(ge=0, le=1)
+    probability: float = Field(ge=0, le=1)
+
+
 class Mistake(Record):
     """One example that the model got wrong."""
 
@@ -156,6 +165,7 @@ class Mistake(Record):
     place: str | None = None
     picture: str | None = None
     row: dict[str, Any] | None = None
+    alignment: list[Piece] | None = None
 
 
 class WrittenRecord(Record):
@@ -253,9 +263,10 @@ class RunRecord:
     @property
     def noun(self) -> str:
         """What one example is called."""
+        nouns = {"image": "images", "text": "texts", "words": "sentences", "audio": "sounds"}
         if self.data is None:
             return "examples"
-        return "images" if self.data.kind == "image" else self.data.noun
+        return self.data.noun or nouns.get(self.data.kind, "examples")
 
 
 class _Recipe(Record):
