@@ -43,7 +43,7 @@ def run(words: Sequence[str]) -> int:
     known = describe(given.name)
     if given.what == "download":
         if not known.files:
-            print(f"{known.name} comes with scikit-learn: nothing to download")
+            print(f"{known.name} comes along: nothing to download")
         else:
             print(locate(known.name, show_progress))
         return 0

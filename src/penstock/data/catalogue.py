@@ -11,15 +11,15 @@ from penstock.data.download import RemoteFile
 
 @dataclass(frozen=True)
 class NamedSet:
-    """A public set under a short name; `files` is empty where scikit-learn brings the set along.
+    """A set under a short name; `files` is empty where it comes along: with scikit-learn, or generated.
 
     Every file is checked against a published SHA-256 when it is downloaded. `target` is the column to predict, None for
     pictures, whose labels stand beside them.
     """
 
     name: str
-    task: Literal["classify", "regress"]
-    kind: Literal["image", "table"]
+    task: Literal["classify", "regress", "forecast"]
+    kind: Literal["image", "table", "series"]
     summary: str
     rows: int
     licence: str
@@ -93,6 +93,16 @@ NAMED: dict[str, NamedSet] = {
         licence="published with Efron et al. 2004, Least Angle Regression",
         home=_SKLEARN,
         target="progression",
+    ),
+    "tides": NamedSet(
+        name="tides",
+        task="forecast",
+        kind="series",
+        summary="a year at a tide gauge, an hour a row: level and air pressure, generated from astronomy and weather",
+        rows=8784,
+        licence="none needed: generated",
+        home="comes along",
+        target="level",
     ),
     "fashion-mnist": NamedSet(
         name="fashion-mnist",

@@ -17,6 +17,7 @@ from penstock.data.catalogue import NAMED, NamedSet
 from penstock.data.cifar import read_cifar
 from penstock.data.download import RemoteFile, fetch
 from penstock.data.tables import read_table
+from penstock.data.tides import tides
 
 __all__ = ["NAMED", "Loaded", "NamedSet", "RemoteFile", "cache_folder", "describe", "download", "load", "locate"]
 
@@ -106,7 +107,9 @@ def _lacking(known: NamedSet, folder: Path) -> list[RemoteFile]:
 
 
 def _bundled(known: NamedSet) -> Loaded:
-    """A set that scikit-learn brings along."""
+    """A set that scikit-learn brings along, or that is generated."""
+    if known.kind == "series":
+        return Loaded(frame=tides())
     if known.target is None:
         images, labels = bundled.digits()
         return Loaded(images=images[:, None], labels=labels)

@@ -21,11 +21,13 @@ from penstock.recipes.trained import CONFIG, Trained, check_measured, load_weigh
 KINDS: Mapping[str, str] = {
     "image": "penstock.kinds.image:ImageKind",
     "table": "penstock.kinds.table:TableKind",
+    "series": "penstock.kinds.series:SeriesKind",
 }
 """Where the way in of each kind of input is."""
 ANSWERS: Mapping[str, str] = {
     "category": "penstock.kinds.category:CategoryAnswer",
     "number": "penstock.kinds.number:NumberAnswer",
+    "future": "penstock.kinds.future:FutureAnswer",
 }
 """Where the way out of each kind of answer is."""
 

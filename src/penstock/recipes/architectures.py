@@ -29,6 +29,16 @@ MODELS = {
 """Where each model is. Its constructor's keywords say what it is built from: `outputs`; `inputs`, where it takes flat
 rows (and so tables), or any of `channels`, `height` and `width`, where it takes pictures; and settings of `net`."""
 
+SEQUENCES = {
+    "rnn": "penstock.models.sequence:rnn",
+    "jordan": "penstock.models.sequence:jordan",
+    "lstm": "penstock.models.sequence:lstm",
+    "lstm_closed": "penstock.models.sequence:lstm_closed",
+    "gru": "penstock.models.sequence:gru",
+    "tcn": "penstock.models.sequence:tcn",
+}
+"""Models of sequences. They take `vocabulary` or `features`, and are `pooled` where a sequence has one answer."""
+
 ACTIVATIONS = {
     "relu": "ReLU",
     "gelu": "GELU",

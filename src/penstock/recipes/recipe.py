@@ -23,7 +23,11 @@ if TYPE_CHECKING:
     from penstock.recipes.job import Job, Supplied
     from penstock.recipes.trained import Trained
 
-TASKS = {"classify": "penstock.recipes.classify:Classify", "regress": "penstock.recipes.regress:Regress"}
+TASKS = {
+    "classify": "penstock.recipes.classify:Classify",
+    "regress": "penstock.recipes.regress:Regress",
+    "forecast": "penstock.recipes.forecast:Forecast",
+}
 """Every task and the type of its recipe."""
 
 
