@@ -109,7 +109,7 @@ def _lacking(known: NamedSet, folder: Path) -> list[RemoteFile]:
 def _bundled(known: NamedSet) -> Loaded:
     """A set that scikit-learn brings along, or that is generated."""
     if known.kind == "series":
-        return Loaded(frame=tides())
+        return Loaded(frame=tides(), target=known.target)
     if known.target is None:
         images, labels = bundled.digits()
         return Loaded(images=images[:, None], labels=labels)

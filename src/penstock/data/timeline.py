@@ -19,9 +19,9 @@ _MOST = 0.9  # the share of readable cells from which a column counts as dates, 
 
 @dataclass(frozen=True)
 class Timeline:
-    """`values` (N, C) without gaps of the columns `names`, of which so many were `missing`; `times` (N,) of the column `time`, where there is one.
+    """`values` (N, C) without gaps of the columns `names`, and `times` (N,) of the column `time`, where there is one.
 
-    `places` say where the rows stand, `notes` are sentences on what was done to the table and what is odd about it.
+    So many values were `missing` and have been filled in, `places` say where the rows stand, `notes` are sentences on what was done to the table and what is odd about it.
     """
 
     names: tuple[str, ...]
@@ -113,7 +113,8 @@ def spoken(moment: np.datetime64) -> str:
 def season_of(values: Floats, longest: int = 1000) -> int:
     """After how many rows the values (N, C) come again: 1 where they do not.
 
-    The shortest lag at whose top the autocorrelation is within 5 % of its highest top, and 0.3 or more.
+    The shortest lag at which the autocorrelation, having fallen by 0.3, is back at a top within 3 % of the highest such
+    top. A series that only wanders has small tops on a slope, which count for nothing.
     """
     count = len(values)
     most = min(longest, count // 3)
@@ -126,9 +127,9 @@ def season_of(values: Floats, longest: int = 1000) -> int:
         correlation = np.nan_to_num(power / power[:, :1]).mean(0) * count / (count - np.arange(most + 2))
     inner = correlation[1:-1]
     tops = 1 + np.flatnonzero((inner > correlation[:-2]) & (inner >= correlation[2:]))
-    if not len(tops) or correlation[tops].max() < 0.3:
-        return 1
-    return int(tops[correlation[tops] >= 0.95 * correlation[tops].max()][0])
+    lowest = np.minimum.accumulate(correlation)[tops]
+    tops = tops[(correlation[tops] >= 0.3) & (correlation[tops] - lowest >= 0.3)]
+    return int(tops[correlation[tops] >= 0.97 * correlation[tops].max()][0]) if len(tops) else 1
 
 
 def _holds_dates(series: pd.Series[Any]) -> bool:
