@@ -21,7 +21,8 @@ _MOST = 0.9  # the share of readable cells from which a column counts as dates, 
 class Timeline:
     """`values` (N, C) without gaps of the columns `names`, and `times` (N,) of the column `time`, where there is one.
 
-    So many values were `missing` and have been filled in, `places` say where the rows stand, `notes` are sentences on what was done to the table and what is odd about it.
+    So many values were `missing` and have been filled in; `places` say where the rows stand, `notes` are sentences on
+    what was done to the table and what is odd about it.
     """
 
     names: tuple[str, ...]
@@ -113,22 +114,27 @@ def spoken(moment: np.datetime64) -> str:
 def season_of(values: Floats, longest: int = 1000) -> int:
     """After how many rows the values (N, C) come again: 1 where they do not.
 
-    The shortest lag at which the autocorrelation, having fallen by 0.3, is back at a top within 3 % of the highest such
-    top. A series that only wanders has small tops on a slope, which count for nothing.
+    The shortest lag at which the autocorrelation, having fallen by 0.3, is back at a top of 0.3 or more, within 3 % of
+    the highest such top: a series that only wanders has small tops on a slope. Where the values show no season, for a
+    trend hides it, their differences may, with 0.5 in place of 0.3.
     """
-    count = len(values)
-    most = min(longest, count // 3)
+    most = min(longest, len(values) // 3)
     if most < 2:
         return 1
-    flat = values - values.mean(0)
-    spectrum = np.fft.rfft(flat, 2 * count, axis=0)
+    found = _period(values, most, 0.3)
+    return found if found > 1 else _period(np.diff(values, axis=0), most, 0.5)  # of noise they swing by themselves
+
+
+def _period(values: Floats, most: int, least: float) -> int:
+    count = len(values)
+    spectrum = np.fft.rfft(values - values.mean(0), 2 * count, axis=0)
     power = np.fft.irfft(np.abs(spectrum) ** 2, axis=0)[: most + 2].T  # (C, lags)
     with np.errstate(invalid="ignore", divide="ignore"):
         correlation = np.nan_to_num(power / power[:, :1]).mean(0) * count / (count - np.arange(most + 2))
     inner = correlation[1:-1]
     tops = 1 + np.flatnonzero((inner > correlation[:-2]) & (inner >= correlation[2:]))
     lowest = np.minimum.accumulate(correlation)[tops]
-    tops = tops[(correlation[tops] >= 0.3) & (correlation[tops] - lowest >= 0.3)]
+    tops = tops[(correlation[tops] >= least) & (correlation[tops] - lowest >= least)]
     return int(tops[correlation[tops] >= 0.97 * correlation[tops].max()][0]) if len(tops) else 1
 
 

@@ -7,7 +7,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from penstock.core.files import write_text
-from penstock.run.report import classification, headline, mistakes, origin, regression, training
+from penstock.run.report import classification, forecast, headline, memory, mistakes, origin, regression, training
 from penstock.run.report.markup import Html, Section, element, join
 from penstock.run.report.records import RunRecord, read_run
 
@@ -20,6 +20,8 @@ _SECTIONS = (
     classification.classes,
     classification.reliability,
     regression.fit,
+    forecast.forecast,
+    memory.memory,
     mistakes.mistakes,
     origin.data,
     origin.recipe,

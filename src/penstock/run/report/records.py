@@ -133,6 +133,32 @@ class Regression(Record):
     residuals: Histogram | None = None
 
 
+class Window(Record):
+    """A stretch of a series: what was known, what came, and what was told, (K, T), (K, F) and (K, Q, F)."""
+
+    known: list[list[float | None]] = Field(default_factory=list)
+    target: list[list[float | None]] = Field(default_factory=list)
+    quantiles: list[list[list[float | None]]] = Field(default_factory=list)
+
+
+class Forecast(Record):
+    """Records of a forecaster's test: `steps` are mean errors by step ahead, of the model and of simple rules."""
+
+    columns: list[str] = Field(default_factory=list)
+    levels: list[float] = Field(default_factory=list)
+    coverage: float | None = None
+    steps: dict[str, list[float | None]] = Field(default_factory=dict)
+    windows: list[Window] = Field(default_factory=list)
+
+
+class Memory(Record):
+    """Sizes of gradients by the steps between an input and the last output, and how far they reach."""
+
+    norms: list[float | None] = Field(default_factory=list)
+    horizon: int = 0
+    steps: int = 0
+
+
 class Mistake(Record):
     """One example that the model got wrong."""
 
@@ -154,6 +180,8 @@ class EvaluationRecord(Record):
     baseline: Baseline | None = None
     classification: Classification | None = None
     regression: Regression | None = None
+    forecast: Forecast | None = None
+    memory: Memory | None = None
     mistakes: list[Mistake] = Field(default_factory=list)
 
 
