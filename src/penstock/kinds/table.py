@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -13,9 +14,10 @@ import pandas as pd
 import torch
 
 from penstock.core.errors import DataError, RecipeError, suggest
+from penstock.data.cells import shell, texts
 from penstock.data.examples import Examples, InMemory
 from penstock.data.features import TableEncoder
-from penstock.data.opening import ImageData, Pictures, ReadOptions, TableData
+from penstock.data.opening import ImageData, Pictures, ReadOptions, TableData, TextData
 from penstock.data.ragged import Stored
 from penstock.data.sources import Transform
 from penstock.kinds.audit import audit
@@ -82,7 +84,7 @@ class TableMaterial(Material):
     """A table of which one column is the target."""
 
     word: ClassVar[str] = "table"
-    foreign = ("image",)
+    foreign = ("image", "text")
 
     def __init__(
         self,
@@ -143,8 +145,9 @@ def table_material(
     scaling: Literal["standard", "quantile"],
     reading: ReadOptions,
     used: Sequence[str] | None = None,
-) -> TableMaterial | ImageData:
-    """Find the target, the split and the kind of every column; a table that lists picture files is pictures.
+) -> TableMaterial | ImageData | TextData:
+    """Find the target, the split and the kind of every column; a table that lists picture files is pictures, one with
+    nothing but running text, or where a column was called text by hand, is texts.
 
     `used` are the columns of a model that there is already: others are left alone. Raises DataError for a target that
     is not there, RecipeError for names that do not exist.
@@ -173,10 +176,37 @@ def table_material(
         remedy = f"keep one with --columns.{columns[0].name} KIND" if columns else "add columns to learn from"
         raise DataError(data.origin, f"no column is left beside the target ({left_out or 'there is none'})", remedy)
     pictures = [column for column in columns if column.kind == "image"]
+    text = _text_column(columns, features, known=used is not None)
+    if text is not None:
+        others = [column.name for column in columns if column is not text and column.kind != "skip"]
+        return _texts(data, text.name, target, given, others)
+    columns = [_left_out(column) if column.kind == "text" else column for column in columns]
     if pictures:
         others = [column.name for column in columns if column is not pictures[0] and column.kind != "skip"]
         return _listed_pictures(data, pictures[0].name, target, given, others)
     return TableMaterial(data, target, columns, given, scaling=scaling, reading=reading)
+
+
+def _text_column(columns: Sequence[Column], frame: pd.DataFrame, known: bool) -> Column | None:
+    """The column to read as texts: that called so by hand, else of a table of nothing else the wordiest."""
+    found = [column for column in columns if column.kind == "text"]
+    by_hand = [column for column in found if column.by_hand]
+    if by_hand or known or not found:
+        return by_hand[0] if by_hand else None
+    alone = all(column.kind in ("text", "skip") for column in columns)
+    return max(found, key=lambda column: sum(map(len, frame[column.name].dropna()))) if alone else None
+
+
+def _left_out(column: Column) -> Column:
+    return replace(
+        column, kind="skip", detail=f"{column.detail}; to learn from it alone: {shell(f'--columns.{column.name}')} text"
+    )
+
+
+def _texts(data: TableData, column: str, target: str, given: np.ndarray | None, others: Sequence[str]) -> TextData:
+    """The cells of one column; a missing one is an empty text."""
+    cells = [text or "" for text in texts(data.frame[column])]
+    return TextData(data.name, data.origin, cells, data.frame[target], given, column=column, left_out=others)
 
 
 def _listed_pictures(

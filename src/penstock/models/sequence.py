@@ -13,6 +13,7 @@ from penstock.models.both_ways import BothWays
 from penstock.models.jordan import Jordan
 from penstock.models.recurrent import GRU, LSTM, Elman
 from penstock.models.tcn import TCN
+from penstock.models.transformer import Encoder
 from penstock.models.trunk import Carry, Causal, Trunk
 from penstock.nn.initialise import normal_
 from penstock.nn.pooling import Pooling
@@ -126,6 +127,26 @@ def tcn(
     """Temporal convolution: all steps at once, and a memory that ends at a known distance."""
     front, size = _front(vocabulary, features, width, stride)
     trunk = TCN(inputs=size, width=width, layers=layers, dropout=dropout)
+    return SequenceNet(front, trunk, outputs, pooled=pooled, dropout=dropout)
+
+
+def transformer(
+    *,
+    outputs: int,
+    vocabulary: int | None = None,
+    features: int | None = None,
+    width: int = 128,
+    layers: int = 2,
+    heads: int = 4,
+    dropout: float = 0.0,
+    pooled: bool = False,
+    stride: int = 1,
+) -> SequenceNet:
+    """Attention: every step sees all steps, at any distance."""
+    front, size = _front(vocabulary, features, width, stride)
+    if front is None:
+        front = nn.Linear(size, width)
+    trunk = Encoder(width=width, layers=layers, heads=heads, dropout=dropout)
     return SequenceNet(front, trunk, outputs, pooled=pooled, dropout=dropout)
 
 

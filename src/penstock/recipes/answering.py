@@ -22,6 +22,7 @@ KINDS: Mapping[str, str] = {
     "image": "penstock.kinds.image:ImageKind",
     "table": "penstock.kinds.table:TableKind",
     "series": "penstock.kinds.series:SeriesKind",
+    "text": "penstock.kinds.text:TextKind",
 }
 """Where the way in of each kind of input is."""
 ANSWERS: Mapping[str, str] = {

@@ -165,8 +165,7 @@ class Forecast(Supervised):
         sizes = kind.sizes()
         beside = None
         if name != LINEAR:
-            given = {"features": 2 * sizes["columns"], "pooled": True}
-            beside = build_model(name, given, answer.outputs, net, SEQUENCES)
+            beside = build_model(name, {"features": 2 * sizes["columns"]}, answer.outputs, net, SEQUENCES)
         return Forecaster(beside, quantiles=len(answer.levels), **sizes)
 
     def objective(self, kind: Kind, answer: Answer, network: nn.Module) -> Predicting:

@@ -146,6 +146,21 @@ class ImageSettings(Settings):
     ] = None
 
 
+class TextSettings(Settings):
+    """How to cut texts into tokens."""
+
+    tokens: Annotated[
+        Literal["auto", "characters", "bytes", "words", "bpe", "unigram"],
+        Field(description="what a token is; auto: words, or characters where texts are short or Chinese"),
+    ] = "auto"
+    vocabulary: Annotated[
+        int, Field(ge=5, le=1_000_000, description="different tokens at most, learnt from the training texts")
+    ] = 8000
+    longest: Annotated[
+        int | None, Field(ge=1, le=100_000, description="tokens of a text that are read; 256 if not given")
+    ] = None
+
+
 class NetSettings(Settings):
     """The sizes of the network, where the model has a choice."""
 

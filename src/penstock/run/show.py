@@ -32,6 +32,8 @@ def show_facts(console: Console, facts: Mapping[str, Any]) -> None:
     if image := facts.get("image"):
         size = f"{image['height']} x {image['width']}, {'grey' if image['channels'] == 1 else 'colour'}"
         console.print(_text(f"pictures: {size}; {image['detail']}"), highlight=False)
+    for name, detail in facts.get("notes", {}).items():
+        console.print(_text(f"{name}: {detail}"), highlight=False)
     if columns := facts.get("columns"):
         _table(console, ("column", "kind", "missing", "distinct", "what it holds"), [list(c.values()) for c in columns])
     if classes := facts.get("classes"):

@@ -59,6 +59,7 @@ class DataRecord(Record):
     examples: int | None = None
     columns: list[ColumnRecord] = Field(default_factory=list)
     image: ImageRecord | None = None
+    notes: dict[str, str] = Field(default_factory=dict)
     target: ColumnRecord | None = None
     classes: list[ClassCount] | None = None
     splits: dict[str, int] = Field(default_factory=dict)
@@ -232,7 +233,8 @@ class RunRecord:
     @property
     def noun(self) -> str:
         """What one example is called."""
-        return "images" if self.data is not None and self.data.kind == "image" else "examples"
+        nouns = {"image": "images", "text": "texts", "words": "sentences"}
+        return nouns.get(self.data.kind, "examples") if self.data is not None else "examples"
 
 
 class _Recipe(Record):
