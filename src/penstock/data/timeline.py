@@ -44,7 +44,10 @@ class Timeline:
         """When the next so many rows would be: dates in the usual step, or "+1", "+2", ... ."""
         if self.times is None or len(self.times) < 2:
             return [f"+{step + 1}" for step in range(steps)]
-        return [spoken(moment) for moment in following(self.times, steps)]
+        moments = pd.DatetimeIndex(following(self.times, steps))
+        form = "%Y-%m-%d" if (moments == moments.normalize()).all() else "%Y-%m-%d %H:%M:%S"
+        said = list(moments.strftime(form))
+        return [text.removesuffix(":00") for text in said] if all(text.endswith(":00") for text in said) else said
 
 
 def read_timeline(
@@ -92,17 +95,18 @@ def read_timeline(
 
 def following(times: Dates, steps: int) -> Dates:
     """The next moments (steps,): by the calendar where the times follow it, else in the commonest step."""
-    index = pd.DatetimeIndex(times[-200:])
-    gaps = np.diff(times)
-    usual = _commonest(gaps)
-    day = np.timedelta64(1, "D")
-    if usual == day and not (pd.DatetimeIndex(times).weekday >= 5).any() and len(times) > 7:
-        step: Any = pd.offsets.BDay()
-    elif usual >= 28 * day and len(index) >= 3 and (name := pd.infer_freq(index)) is not None:
-        step = name
+    index, gaps = pd.DatetimeIndex(times), np.diff(times)
+    usual, day = _commonest(gaps), np.timedelta64(1, "D")
+    ahead = range(1, steps + 1)
+    if usual == day and len(index) > 7 and not (index.day_of_week >= 5).any():
+        found = [index[-1] + pd.offsets.BDay(step) for step in ahead]
+    elif usual >= 28 * day and len(months := np.unique(np.diff(index.year * 12 + index.month))) == 1:
+        apart, ends = int(months[0]), index.is_month_end.all()
+        offsets = (pd.offsets.MonthEnd(apart * n) if ends else pd.DateOffset(months=apart * n) for n in ahead)
+        found = [index[-1] + offset for offset in offsets]
     else:
         return np.asarray(times[-1] + usual * np.arange(1, steps + 1))
-    return pd.date_range(index[-1], periods=steps + 1, freq=step)[1:].to_numpy().astype("datetime64[us]")
+    return pd.DatetimeIndex(found).to_numpy().astype("datetime64[us]")
 
 
 def spoken(moment: np.datetime64) -> str:

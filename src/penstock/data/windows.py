@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import final
 
 import numpy as np
@@ -12,7 +12,6 @@ from torch import Tensor
 from penstock.core.batch import Batch
 from penstock.core.errors import DataError
 from penstock.data.examples import Examples
-from penstock.data.ragged import Stored
 from penstock.data.splits import PARTS, Splits
 
 
@@ -20,54 +19,37 @@ from penstock.data.splits import PARTS, Splits
 class Windows(Examples):
     """Example i is row i with those before it: "series" (B, T, C), and "target" (B, F, K), what came after.
 
-    `values` (N, C) are kept once, however much the windows overlap; `targets` are the K columns to tell. With `ahead`
-    of 0 nothing is told. Further `columns` (N, ...) are given along.
+    `values` (N, C) are kept once, however much the windows overlap; `targets` are the K columns to tell.
     """
 
-    def __init__(
-        self, values: Tensor, *, context: int, ahead: int, targets: Sequence[int], columns: Mapping[str, Stored] = {}
-    ) -> None:
-        self.values, self.context, self.ahead = values, context, ahead
-        self.targets = torch.tensor(list(targets))
-        self.columns = dict(columns)
+    def __init__(self, values: Tensor, *, context: int, ahead: int, targets: Sequence[int]) -> None:
+        self.values, self.context, self.ahead, self.targets = values, context, ahead, list(targets)
 
     def to(self, device: torch.device) -> Windows:
         """On another device."""
-        columns = {name: column.to(device) for name, column in self.columns.items()}
-        settings = {"context": self.context, "ahead": self.ahead, "targets": self.targets.tolist()}
-        return Windows(self.values.to(device), columns=columns, **settings)  # type: ignore[arg-type]
+        return Windows(self.values.to(device), context=self.context, ahead=self.ahead, targets=self.targets)
 
     def stream(self, wanted: Iterable[Tensor]) -> Iterator[tuple[Tensor, Batch]]:
         """One gather a batch."""
         device = self.values.device
         back = torch.arange(1 - self.context, 1, device=device)
         on = torch.arange(1, self.ahead + 1, device=device)
-        targets = self.targets.to(device)
+        targets = torch.tensor(self.targets, device=device)
         for indices in wanted:
             rows = indices.to(device).unsqueeze(1)
-            batch = Batch(series=self.values[rows + back])
-            if self.ahead:
-                batch["target"] = self.values[rows + on].index_select(2, targets)
-            for name, column in self.columns.items():
-                assert isinstance(column, Tensor)
-                batch[name] = column[indices.to(device)]
-            yield indices, batch
+            told = self.values[rows + on].index_select(2, targets)
+            yield indices, Batch(series=self.values[rows + back], target=told)
 
 
-def split_by_time(
-    count: int, *, context: int, ahead: int, validation: float, test: float, given: np.ndarray | None = None
-) -> Splits:
+def split_by_time(count: int, *, context: int, ahead: int, validation: float, test: float) -> Splits:
     """Which rows a window may end at, for each part: what comes after it must lie in that part altogether.
 
-    The last share of the rows is for the test, the one before it for validation; `given` (count,) says another part for
-    each row. What comes before a window's end may lie in the part before: it is known by then. Raises DataError where a
-    part would be empty.
+    The last share of the rows is for the test, the one before it for validation. What comes before a window's end may
+    lie in the part before: it is known by then. Raises DataError where a part would be empty.
     """
     part = np.zeros(count, dtype=np.int64)
     part[round(count * (1 - validation - test)) :] = 1
     part[round(count * (1 - test)) :] = 2
-    if given is not None:
-        part = np.array([PARTS.index(name) if name in PARTS else -1 for name in given])
     ends = np.arange(context - 1, count - ahead)
     found: Splits = {}
     for number, name in enumerate(PARTS):

@@ -51,7 +51,7 @@ class FutureAnswer(Answer):
 
     def encode(self, labels: Series[Any]) -> Tensor:
         """The places themselves."""
-        return torch.from_numpy(labels.to_numpy(dtype=np.int64))
+        return torch.tensor(labels.to_numpy(dtype=np.int64))
 
     def facts(self, labels: Series[Any], splits: Mapping[str, np.ndarray]) -> dict[str, Any]:
         """How far it looks."""
