@@ -21,6 +21,7 @@ from penstock.data.morse import RATE as MORSE_RATE
 from penstock.data.morse import messages
 from penstock.data.spoken import spoken_digits
 from penstock.data.tables import read_table
+from penstock.data.tides import tides
 from penstock.data.tones import RATE as TONES_RATE
 from penstock.data.tones import tones
 
@@ -144,7 +145,9 @@ def _lacking(known: NamedSet, folder: Path) -> list[RemoteFile]:
 
 
 def _bundled(known: NamedSet) -> Loaded:
-    """A set that scikit-learn or Python brings along."""
+    """A set that scikit-learn or Python brings along, or that is generated."""
+    if known.kind == "series":
+        return Loaded(frame=tides(), target=known.target)
     if known.kind == "text":
         return Loaded(frame=bundled.pydoc())
     if known.target is None:

@@ -22,6 +22,7 @@ KINDS: Mapping[str, str] = {
     "image": "penstock.kinds.image:ImageKind",
     "table": "penstock.kinds.table:TableKind",
     "source": "penstock.kinds.pairs:SourceKind",
+    "series": "penstock.kinds.series:SeriesKind",
     "text": "penstock.kinds.text:TextKind",
     "audio": "penstock.kinds.audio:AudioKind",
 }
@@ -31,6 +32,7 @@ ANSWERS: Mapping[str, str] = {
     "number": "penstock.kinds.number:NumberAnswer",
     "text": "penstock.kinds.pairs:TargetAnswer",
     "transcript": "penstock.kinds.transcript:TranscriptAnswer",
+    "future": "penstock.kinds.future:FutureAnswer",
 }
 """Where the way out of each kind of answer is."""
 

@@ -26,7 +26,9 @@ MODELS = {
     "resnet44": "penstock.models.resnet_cifar:resnet44",
     "resnet56": "penstock.models.resnet_cifar:resnet56",
     "rnn": "penstock.models.sequence:rnn",
+    "jordan": "penstock.models.sequence:jordan",
     "lstm": "penstock.models.sequence:lstm",
+    "lstm_closed": "penstock.models.sequence:lstm_closed",
     "gru": "penstock.models.sequence:gru",
     "tcn": "penstock.models.sequence:tcn",
     "transformer": "penstock.models.sequence:transformer",
@@ -36,7 +38,7 @@ MODELS = {
 rows (and so tables), or any of `channels`, `height` and `width`, where it takes pictures; `vocabulary` or `features`,
 where it takes sequences of tokens or of numbers; and settings of `net`."""
 
-RECURRENT = ("rnn", "lstm", "gru", "speech")
+RECURRENT = ("rnn", "jordan", "lstm", "lstm_closed", "gru", "speech")
 """Models that read sequences step by step; their gradients are clipped where nothing else is said."""
 SEQUENCES = {name: MODELS[name] for name in ("rnn", "lstm", "gru", "tcn", "transformer")}
 """Models that take sequences."""

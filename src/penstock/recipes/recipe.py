@@ -29,6 +29,7 @@ TASKS = {
     "language": "penstock.recipes.language:Language",
     "translate": "penstock.recipes.translate:Translate",
     "transcribe": "penstock.recipes.transcribe:Transcribe",
+    "forecast": "penstock.recipes.forecast:Forecast",
 }
 """Every task and the type of its recipe."""
 

@@ -105,7 +105,7 @@ class SplitSettings(Settings):
     test: Annotated[float, Field(gt=0, lt=1, description="share for the test, where none is given")] = 0.2
 
 
-class TableSettings(Settings):
+class ReadSettings(Settings):
     """How to read a table."""
 
     delimiter: Annotated[
@@ -119,6 +119,11 @@ class TableSettings(Settings):
     present: Annotated[
         list[str], Field(description="texts that are values, although they usually mean a missing one, e.g. none")
     ] = Field(default_factory=list)
+
+
+class TableSettings(ReadSettings):
+    """How to read a table, and what to do with its numbers."""
+
     scaling: Annotated[
         Literal["standard", "quantile"],
         Field(description="of numbers: to mean 0 and deviation 1, or by rank to a normal"),

@@ -155,6 +155,32 @@ class Piece(Record):
     probability: float = Field(ge=0, le=1)
 
 
+class Window(Record):
+    """A stretch of a series: what was known, what came, and what was told, (K, T), (K, F) and (K, Q, F)."""
+
+    known: list[list[float | None]] = Field(default_factory=list)
+    target: list[list[float | None]] = Field(default_factory=list)
+    quantiles: list[list[list[float | None]]] = Field(default_factory=list)
+
+
+class Forecast(Record):
+    """Records of a forecaster's test: `steps` are mean errors by step ahead, of the model and of simple rules."""
+
+    columns: list[str] = Field(default_factory=list)
+    levels: list[float] = Field(default_factory=list)
+    coverage: float | None = None
+    steps: dict[str, list[float | None]] = Field(default_factory=dict)
+    windows: list[Window] = Field(default_factory=list)
+
+
+class Memory(Record):
+    """Sizes of gradients by the steps between an input and the last output, and how far they reach."""
+
+    norms: list[float | None] = Field(default_factory=list)
+    horizon: int = 0
+    steps: int = 0
+
+
 class Mistake(Record):
     """One example that the model got wrong."""
 
@@ -209,6 +235,8 @@ class EvaluationRecord(Record):
     classification: Classification | None = None
     regression: Regression | None = None
     looks: list[Looks] = Field(default_factory=list)
+    forecast: Forecast | None = None
+    memory: Memory | None = None
     mistakes: list[Mistake] = Field(default_factory=list)
     samples: list[WrittenRecord] = Field(default_factory=list)
     surprise: list[SurpriseRecord] = Field(default_factory=list)
