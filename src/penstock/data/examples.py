@@ -46,15 +46,19 @@ class InMemory(Examples):
         """On another device."""
         return InMemory({name: tensor.to(device) for name, tensor in self.tensors.items()})
 
+    def gather(self, indices: Tensor) -> dict[str, Tensor]:
+        """Each field of the examples with these indices (B,)."""
+        rows = indices.to(next(iter(self.tensors.values())).device)
+        return {name: tensor.index_select(0, rows) for name, tensor in self.tensors.items()}
+
     def stream(self, wanted: Iterable[Tensor]) -> Iterator[tuple[Tensor, Batch]]:
         """Batches are views of larger gathered chunks."""
         wanted = iter(wanted)
-        device = next(iter(self.tensors.values())).device
         batches = 1
         while chunk := list(islice(wanted, batches)):
             sizes = [len(indices) for indices in chunk]
-            rows = torch.cat(chunk).to(device) if len(chunk) > 1 else chunk[0].to(device)
-            parts = [torch.split(tensor.index_select(0, rows), sizes) for tensor in self.tensors.values()]
+            gathered = self.gather(torch.cat(chunk) if len(chunk) > 1 else chunk[0])
+            parts = [torch.split(values, sizes) for values in gathered.values()]
             for indices, *values in zip(chunk, *parts, strict=True):
                 yield indices, Batch(zip(self.tensors, values, strict=True))
             batches = min(max(CHUNK_BYTES // max(self._bytes * max(sizes), 1), 1), 64)
