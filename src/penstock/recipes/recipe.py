@@ -27,6 +27,9 @@ TASKS = {
     "classify": "penstock.recipes.classify:Classify",
     "regress": "penstock.recipes.regress:Regress",
     "language": "penstock.recipes.language:Language",
+    "translate": "penstock.recipes.translate:Translate",
+    "transcribe": "penstock.recipes.transcribe:Transcribe",
+    "forecast": "penstock.recipes.forecast:Forecast",
 }
 """Every task and the type of its recipe."""
 

@@ -38,6 +38,8 @@ def show_facts(console: Console, facts: Mapping[str, Any]) -> None:
     if text := facts.get("text"):
         said = f"text: {text['detail']}; {text['vocabulary']:,} different tokens ({text['tokens']})"
         console.print(_text(said), highlight=False)
+    for name, detail in facts.get("notes", {}).items():
+        console.print(_text(f"{name}: {detail}"), highlight=False)
     if columns := facts.get("columns"):
         _table(console, ("column", "kind", "missing", "distinct", "what it holds"), [list(c.values()) for c in columns])
     if classes := facts.get("classes"):
