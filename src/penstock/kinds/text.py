@@ -48,7 +48,7 @@ class TextKind(Kind):
     """Tokens (B, T) int64 and how many of them are real (B,)."""
 
     word = "text"
-    default_model = "gru"
+    default_model = "bag"
     inputs = ("tokens", "tokens_length")
 
     def __init__(self, tokenizer: Tokenizer, longest: int, column: str | None, reading: ReadOptions) -> None:

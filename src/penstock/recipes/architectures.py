@@ -30,6 +30,7 @@ MODELS = {
     "gru": "penstock.models.sequence:gru",
     "tcn": "penstock.models.sequence:tcn",
     "transformer": "penstock.models.sequence:transformer",
+    "bag": "penstock.models.bag:Bag",
 }
 """Where each model is. Its constructor's keywords say what it is built from: `outputs`; `inputs`, where it takes flat
 rows (and so tables), or any of `channels`, `height` and `width`, where it takes pictures; `vocabulary` or `features`,
@@ -77,7 +78,8 @@ def build_model(
         return _for_table(sizes, net, lambda width: make(inputs=width, **chosen))
     if sequence := [key for key in ("vocabulary", "features") if key in sizes]:
         _require(name, accepted, sequence, "sequences", "gru, lstm, rnn, tcn or transformer")
-        return make(**sizes, **chosen, pooled=True)
+        pooled = {"pooled": True} if "pooled" in accepted else {}  # a bag of tokens is nothing else
+        return make(**sizes, **chosen, **pooled)
     _require(name, accepted, ("inputs", "channels"), "pictures", "cnn, resnet18, mlp or linear")
     flat = {"inputs": math.prod(sizes.values())}
     return make(**{key: size for key, size in {**sizes, **flat}.items() if key in accepted}, **chosen)

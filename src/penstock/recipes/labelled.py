@@ -33,7 +33,7 @@ class Labelled(Supervised):
     )
     model: Annotated[
         str,
-        Field(description=f"auto (cnn for pictures, mlp for tables, gru for texts), {', '.join(MODELS)}"),
+        Field(description=f"auto (cnn for pictures, mlp for tables, bag for texts), {', '.join(MODELS)}"),
         AfterValidator(one_of(MODELS)),
     ] = "auto"
     table: TableSettings = TableSettings()
