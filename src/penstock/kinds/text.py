@@ -161,7 +161,7 @@ class TextMaterial(Material):
         detail += f"{tokenizer.size:,} different tokens ({tokenizer.kind}), the first {longest:,} of a text are read"
         if self._cut:
             detail += f": {self._cut / len(lengths):.0%} of the texts go on"
-        return {"notes": {"texts": detail}}
+        return {"noun": "texts", "notes": {"texts": detail}}
 
     def audit(self, task: str, splits: Mapping[str, np.ndarray]) -> list[str]:
         """The same text in two splits or under two labels, imbalance, empty texts and classes."""

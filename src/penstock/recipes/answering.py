@@ -22,11 +22,13 @@ KINDS: Mapping[str, str] = {
     "image": "penstock.kinds.image:ImageKind",
     "table": "penstock.kinds.table:TableKind",
     "text": "penstock.kinds.text:TextKind",
+    "source": "penstock.kinds.pairs:SourceKind",
 }
 """Where the way in of each kind of input is."""
 ANSWERS: Mapping[str, str] = {
     "category": "penstock.kinds.category:CategoryAnswer",
     "number": "penstock.kinds.number:NumberAnswer",
+    "text": "penstock.kinds.pairs:TargetAnswer",
 }
 """Where the way out of each kind of answer is."""
 

@@ -180,6 +180,13 @@ class NetSettings(Settings):
     bidirectional: Annotated[
         bool | None, Field(description="read sequences from both ends (rnn, lstm, gru); by the task if not given")
     ] = None
+    positions: Annotated[
+        Literal["rotary", "sinusoidal", "learned"] | None,
+        Field(description="how a transformer is told the order of steps; by the model if not given"),
+    ] = None
+    pre_norm: Annotated[
+        bool | None, Field(description="normalise before each part of a transformer, not after; by the model")
+    ] = None
     activation: Annotated[
         Literal["relu", "gelu", "tanh", "sigmoid", "leaky_relu", "silu"],
         Field(description="after each hidden layer (mlp)"),

@@ -7,7 +7,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from penstock.core.files import write_text
-from penstock.run.report import classification, headline, mistakes, origin, regression, training
+from penstock.run.report import attention, classification, headline, language, mistakes, origin, regression, training
 from penstock.run.report.markup import Html, Section, element, join
 from penstock.run.report.records import RunRecord, read_run
 
@@ -20,6 +20,9 @@ _SECTIONS = (
     classification.classes,
     classification.reliability,
     regression.fit,
+    language.samples,
+    language.surprise,
+    attention.looks,
     mistakes.mistakes,
     origin.data,
     origin.recipe,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -11,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from penstock.core.errors import CheckpointError
 from penstock.core.files import finite, read_json
 from penstock.recipes.recipe import TASKS
+from penstock.recipes.samples import SAMPLES
 from penstock.run.report.rows import Row, read_rows
 
 Metrics = dict[str, float | None]
@@ -50,15 +52,25 @@ class ClassCount(Record):
     test: int = 0
 
 
+class TextRecord(Record):
+    """What text was cut into."""
+
+    detail: str = ""
+    tokens: str = ""
+    vocabulary: int | None = None
+
+
 class DataRecord(Record):
     """data.json."""
 
     name: str = ""
     origin: str = ""
     kind: str = ""
+    noun: str = "examples"
     examples: int | None = None
     columns: list[ColumnRecord] = Field(default_factory=list)
     image: ImageRecord | None = None
+    text: TextRecord | None = None
     notes: dict[str, str] = Field(default_factory=dict)
     target: ColumnRecord | None = None
     classes: list[ClassCount] | None = None
@@ -146,6 +158,37 @@ class Mistake(Record):
     row: dict[str, Any] | None = None
 
 
+class WrittenRecord(Record):
+    """A text that the model wrote after a prompt."""
+
+    prompt: str = ""
+    text: str = ""
+    temperature: float | None = None
+    step: int | None = None
+    epoch: float | None = None
+
+
+class SurpriseRecord(Record):
+    """A token of a test text, and the bits that it came as a surprise with."""
+
+    text: str
+    bits: float
+
+
+class Looks(Record):
+    """Where a model looked in what it read, for each token that it wrote: weights (written, read)."""
+
+    read: list[str] = Field(default_factory=list)
+    written: list[str] = Field(default_factory=list)
+    looks: list[list[float]] = Field(default_factory=list)
+
+    @model_validator(mode="after")
+    def _fits(self) -> Looks:
+        if len(self.looks) != len(self.written) or any(len(row) != len(self.read) for row in self.looks):
+            raise ValueError(f"the weights are not {len(self.written)} x {len(self.read)}, as many as the tokens")
+        return self
+
+
 class EvaluationRecord(Record):
     """evaluation.json."""
 
@@ -155,7 +198,10 @@ class EvaluationRecord(Record):
     baseline: Baseline | None = None
     classification: Classification | None = None
     regression: Regression | None = None
+    looks: list[Looks] = Field(default_factory=list)
     mistakes: list[Mistake] = Field(default_factory=list)
+    samples: list[WrittenRecord] = Field(default_factory=list)
+    surprise: list[SurpriseRecord] = Field(default_factory=list)
 
 
 class Best(Record):
@@ -201,12 +247,15 @@ class RunRecord:
     data: DataRecord | None
     evaluation: EvaluationRecord | None
     summary: Summary | None
+    samples: list[WrittenRecord]
+    """What the model wrote while it learned."""
 
     @property
     def noun(self) -> str:
         """What one example is called."""
-        nouns = {"image": "images", "text": "texts", "words": "sentences"}
-        return nouns.get(self.data.kind, "examples") if self.data is not None else "examples"
+        if self.data is None:
+            return "examples"
+        return "images" if self.data.kind == "image" else self.data.noun
 
 
 class _Recipe(Record):
@@ -236,11 +285,21 @@ def read_run(folder: Path) -> RunRecord:
         data=_optional(DataRecord, folder / "data.json"),
         evaluation=_optional(EvaluationRecord, folder / "evaluation.json"),
         summary=summary,
+        samples=_samples(folder / SAMPLES),
     )
 
 
 def _optional(kind: type[R], path: Path) -> R | None:
     return _checked(kind, path, read_json(path)) if path.exists() else None
+
+
+def _samples(path: Path) -> list[WrittenRecord]:
+    """Raises CheckpointError for a line that is damaged."""
+    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    try:
+        return [_checked(WrittenRecord, path, json.loads(line)) for line in lines]
+    except ValueError as error:
+        raise CheckpointError(path, f"cannot be read as lines of JSON ({error})", "remove it") from error
 
 
 def _checked(kind: type[R], path: Path, content: Any) -> R:
