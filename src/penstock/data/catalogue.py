@@ -18,8 +18,8 @@ class NamedSet:
     """
 
     name: str
-    task: Literal["classify", "regress", "language"]
-    kind: Literal["image", "table", "text"]
+    task: Literal["classify", "regress", "language", "tag"]
+    kind: Literal["image", "table", "text", "words"]
     summary: str
     rows: int
     licence: str
@@ -233,6 +233,26 @@ NAMED: dict[str, NamedSet] = {
                 form="california",
             ),
         ),
+    ),
+    "python-topics": NamedSet(
+        name="python-topics",
+        task="classify",
+        kind="text",
+        summary="paragraphs from the standard library of this Python, 7 subjects: what is it about?",
+        rows=7_000,
+        licence="PSF",
+        home="https://docs.python.org/3/library/",
+        target="topic",
+    ),
+    "python-roles": NamedSet(
+        name="python-roles",
+        task="tag",
+        kind="words",
+        summary="statements from the standard library of this Python, and the part that each name plays",
+        rows=6_000,
+        licence="PSF",
+        home="https://docs.python.org/3/library/",
+        target="tags",
     ),
     "pydoc": NamedSet(
         name="pydoc",

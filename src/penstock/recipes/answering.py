@@ -22,6 +22,7 @@ KINDS: Mapping[str, str] = {
     "image": "penstock.kinds.image:ImageKind",
     "table": "penstock.kinds.table:TableKind",
     "text": "penstock.kinds.text:TextKind",
+    "words": "penstock.kinds.words:WordsKind",
     "source": "penstock.kinds.pairs:SourceKind",
 }
 """Where the way in of each kind of input is."""
@@ -29,6 +30,7 @@ ANSWERS: Mapping[str, str] = {
     "category": "penstock.kinds.category:CategoryAnswer",
     "number": "penstock.kinds.number:NumberAnswer",
     "text": "penstock.kinds.pairs:TargetAnswer",
+    "tags": "penstock.kinds.tags:TagAnswer",
 }
 """Where the way out of each kind of answer is."""
 

@@ -74,10 +74,16 @@ def one_of(models: Mapping[str, str]) -> Callable[[str], str]:
 
 
 def build_model(
-    name: str, sizes: Mapping[str, Any], outputs: int, net: NetSettings, models: Mapping[str, str] = MODELS
+    name: str,
+    sizes: Mapping[str, Any],
+    outputs: int,
+    net: NetSettings,
+    models: Mapping[str, str] = MODELS,
+    *,
+    pooled: bool = True,
 ) -> nn.Module:
     """A model by name for a picture's `channels`, `height`, `width`, a table's `numbers` and `cardinalities`, or one
-    answer to a sequence of a `vocabulary` of tokens or of `features` a step.
+    answer to a sequence of a `vocabulary` of tokens or of `features` a step, or, not `pooled`, one a step.
 
     Raises RecipeError where model, data and settings do not go together.
     """
@@ -89,8 +95,8 @@ def build_model(
         return _for_table(sizes, net, lambda width: make(inputs=width, **chosen))
     if sequence := [key for key in ("vocabulary", "features") if key in sizes]:
         _require(name, accepted, sequence, "sequences", "gru, lstm, rnn, tcn or transformer")
-        pooled = {"pooled": True} if "pooled" in accepted else {}  # a bag of tokens is nothing else
-        return make(**sizes, **chosen, **pooled)
+        whole = {"pooled": pooled} if "pooled" in accepted else {}  # a bag of tokens gives one answer in any case
+        return make(**sizes, **chosen, **whole)
     _require(name, accepted, ("inputs", "channels"), "pictures", "cnn, resnet18, mlp or linear")
     flat = {"inputs": math.prod(sizes.values())}
     return make(**{key: size for key, size in {**sizes, **flat}.items() if key in accepted}, **chosen)

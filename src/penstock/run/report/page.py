@@ -7,7 +7,17 @@ from importlib.resources import files
 from pathlib import Path
 
 from penstock.core.files import write_text
-from penstock.run.report import attention, classification, headline, language, mistakes, origin, regression, training
+from penstock.run.report import (
+    attention,
+    classification,
+    headline,
+    language,
+    mistakes,
+    origin,
+    regression,
+    tagging,
+    training,
+)
 from penstock.run.report.markup import Html, Section, element, join
 from penstock.run.report.records import RunRecord, read_run
 
@@ -23,6 +33,7 @@ _SECTIONS = (
     language.samples,
     language.surprise,
     attention.looks,
+    tagging.sentences,
     mistakes.mistakes,
     origin.data,
     origin.recipe,
