@@ -7,19 +7,20 @@ from typing import Literal
 
 from penstock.data.cifar import CIFAR10, CIFAR100, CifarLayout
 from penstock.data.download import RemoteFile
+from penstock.data.spoken import FOLDER
 
 
 @dataclass(frozen=True)
 class NamedSet:
-    """A public set under a short name; `files` is empty where scikit-learn or Python brings the set along.
+    """A public set under a short name; `files` is empty where it is brought along, generated, or put there by hand.
 
     Every file is checked against a published SHA-256 when it is downloaded. `target` is the column to predict, None for
     pictures, whose labels stand beside them, and for text. `rows` of text that runs on are its characters.
     """
 
     name: str
-    task: Literal["classify", "regress", "language", "tag"]
-    kind: Literal["image", "table", "text", "words"]
+    task: Literal["classify", "regress", "language", "transcribe", "forecast", "tag"]
+    kind: Literal["image", "table", "text", "audio", "series", "words"]
     summary: str
     rows: int
     licence: str
@@ -32,6 +33,8 @@ class NamedSet:
     """What the archive holds that is the only file."""
     runs_on: bool = False
     """Whether its texts are one that runs on, not examples each."""
+    by_hand: str | None = None
+    """What must be in the set's folder, where nobody has published a digest by which a download could be checked."""
 
 
 _CLOTHES = "T-shirt/top,Trouser,Pullover,Dress,Coat,Sandal,Shirt,Sneaker,Bag,Ankle boot"
@@ -95,6 +98,47 @@ NAMED: dict[str, NamedSet] = {
         licence="published with Efron et al. 2004, Least Angle Regression",
         home=_SKLEARN,
         target="progression",
+    ),
+    "tones": NamedSet(
+        name="tones",
+        task="classify",
+        kind="audio",
+        summary="generated vowels in the four tones of Mandarin, many voices",
+        rows=1_200,
+        licence="generated",
+        home="Penstock itself",
+        target="tone",
+    ),
+    "morse": NamedSet(
+        name="morse",
+        task="transcribe",
+        kind="audio",
+        summary="generated messages in Morse code by uneven hands, in noise of 10 dB less than the tone",
+        rows=3_000,
+        licence="generated",
+        home="Penstock itself",
+        target="message",
+    ),
+    "free-spoken-digit-dataset": NamedSet(
+        name="free-spoken-digit-dataset",
+        task="classify",
+        kind="audio",
+        summary="spoken digits, 6 speakers, 8 kHz, 2,700 to train and 300 to test",
+        rows=3_000,
+        licence="CC BY-SA 4.0",
+        home="https://github.com/Jakobovski/free-spoken-digit-dataset",
+        target="digit",
+        by_hand=FOLDER,
+    ),
+    "tides": NamedSet(
+        name="tides",
+        task="forecast",
+        kind="series",
+        summary="a year at a tide gauge, an hour a row: level and air pressure, generated from astronomy and weather",
+        rows=8784,
+        licence="none needed: generated",
+        home="comes along",
+        target="level",
     ),
     "fashion-mnist": NamedSet(
         name="fashion-mnist",

@@ -21,9 +21,11 @@ from penstock.recipes.trained import CONFIG, Trained, check_measured, load_weigh
 KINDS: Mapping[str, str] = {
     "image": "penstock.kinds.image:ImageKind",
     "table": "penstock.kinds.table:TableKind",
-    "text": "penstock.kinds.text:TextKind",
-    "words": "penstock.kinds.words:WordsKind",
     "source": "penstock.kinds.pairs:SourceKind",
+    "series": "penstock.kinds.series:SeriesKind",
+    "text": "penstock.kinds.text:TextKind",
+    "audio": "penstock.kinds.audio:AudioKind",
+    "words": "penstock.kinds.words:WordsKind",
 }
 """Where the way in of each kind of input is."""
 ANSWERS: Mapping[str, str] = {
@@ -31,6 +33,8 @@ ANSWERS: Mapping[str, str] = {
     "number": "penstock.kinds.number:NumberAnswer",
     "text": "penstock.kinds.pairs:TargetAnswer",
     "tags": "penstock.kinds.tags:TagAnswer",
+    "transcript": "penstock.kinds.transcript:TranscriptAnswer",
+    "future": "penstock.kinds.future:FutureAnswer",
 }
 """Where the way out of each kind of answer is."""
 

@@ -26,19 +26,22 @@ MODELS = {
     "resnet44": "penstock.models.resnet_cifar:resnet44",
     "resnet56": "penstock.models.resnet_cifar:resnet56",
     "rnn": "penstock.models.sequence:rnn",
+    "jordan": "penstock.models.sequence:jordan",
     "lstm": "penstock.models.sequence:lstm",
+    "lstm_closed": "penstock.models.sequence:lstm_closed",
     "gru": "penstock.models.sequence:gru",
     "tcn": "penstock.models.sequence:tcn",
     "transformer": "penstock.models.sequence:transformer",
     "bag": "penstock.models.bag:Bag",
+    "speech": "penstock.models.speech:speech",
 }
 """Where each model is. Its constructor's keywords say what it is built from: `outputs`; `inputs`, where it takes flat
 rows (and so tables), or any of `channels`, `height` and `width`, where it takes pictures; `vocabulary` or `features`,
 where it takes sequences of tokens or of numbers; and settings of `net`."""
 
-RECURRENT = ("rnn", "lstm", "gru")
+RECURRENT = ("rnn", "jordan", "lstm", "lstm_closed", "gru", "speech")
 """Models that read sequences step by step; their gradients are clipped where nothing else is said."""
-SEQUENCES = {name: MODELS[name] for name in (*RECURRENT, "tcn", "transformer")}
+SEQUENCES = {name: MODELS[name] for name in ("rnn", "lstm", "gru", "tcn", "transformer")}
 """Models that take sequences."""
 
 TRANSLATORS = {
@@ -94,7 +97,8 @@ def build_model(
         _require(name, accepted, ("inputs",), "a table", "mlp or linear")
         return _for_table(sizes, net, lambda width: make(inputs=width, **chosen))
     if sequence := [key for key in ("vocabulary", "features") if key in sizes]:
-        _require(name, accepted, sequence, "sequences", "gru, lstm, rnn, tcn or transformer")
+        these = "sounds or series" if "features" in sizes else "texts"
+        _require(name, accepted, sequence, these, "gru, lstm, rnn, tcn or transformer")
         whole = {"pooled": pooled} if "pooled" in accepted else {}  # a bag of tokens gives one answer in any case
         return make(**sizes, **chosen, **whole)
     _require(name, accepted, ("inputs", "channels"), "pictures", "cnn, resnet18, mlp or linear")
@@ -110,7 +114,15 @@ def offers(name: str, setting: str, models: Mapping[str, str] = MODELS) -> bool:
 def _require(name: str, accepted: Mapping[str, Any], one_of_: Sequence[str], these: str, others: str) -> None:
     """Raises RecipeError where a model takes something else than the data are."""
     if not any(key in accepted for key in one_of_):
-        takes = "sequences" if "vocabulary" in accepted else "pictures" if "channels" in accepted else "flat rows"
+        takes = (
+            "sounds"
+            if name == "speech"
+            else "sequences"
+            if "vocabulary" in accepted
+            else "pictures"
+            if "channels" in accepted
+            else "flat rows"
+        )
         raise RecipeError("model", f"{name!r} takes {takes}, and these data are {these}", f"use {others}")
 
 

@@ -29,6 +29,8 @@ TASKS = {
     "language": "penstock.recipes.language:Language",
     "tag": "penstock.recipes.tag:Tag",
     "translate": "penstock.recipes.translate:Translate",
+    "transcribe": "penstock.recipes.transcribe:Transcribe",
+    "forecast": "penstock.recipes.forecast:Forecast",
 }
 """Every task and the type of its recipe."""
 

@@ -8,10 +8,13 @@ from pathlib import Path
 
 from penstock.core.files import write_text
 from penstock.run.report import (
+    alignment,
     attention,
     classification,
+    forecast,
     headline,
     language,
+    memory,
     mistakes,
     origin,
     regression,
@@ -34,7 +37,10 @@ _SECTIONS = (
     language.surprise,
     attention.looks,
     tagging.sentences,
+    forecast.forecast,
+    memory.memory,
     mistakes.mistakes,
+    alignment.alignment,
     origin.data,
     origin.recipe,
     origin.reproduce,

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from penstock.run.report.findings import Mistake
 from penstock.run.report.markup import Html, Section, element, join, percent
-from penstock.run.report.records import Mistake, RunRecord
+from penstock.run.report.records import RunRecord
 
 _OUTSIDE = "O"
 
