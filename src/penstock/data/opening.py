@@ -1,4 +1,4 @@
-"""From what a user points at, a path, a name or an object, to raw labelled data: a table, pictures, or texts."""
+"""From what a user points at, a path, a name or an object, to raw labelled data: a table, pictures, texts or sounds."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import pandas as pd
 
 from penstock.core.errors import DataError, suggest
 from penstock.data.arrays import read_idx, read_npz
+from penstock.data.audio import SOUNDS
 from penstock.data.class_folders import Listing, holds, list_classes
 from penstock.data.download import show_progress
 from penstock.data.encoding import read_text
@@ -116,7 +117,35 @@ class TextData:
     left_out: Sequence[str] = ()
 
 
-Opened = TableData | ImageData | TextData
+@dataclass(frozen=True)
+class Sounds:
+    """Sounds as files that are still to be read, or as `samples` (S,) float32 each, taken `rate` times a second."""
+
+    files: list[Path] = field(default_factory=list)
+    samples: list[np.ndarray] | None = None
+    rate: int | None = None
+
+    def only(self, rows: Sequence[int]) -> Sounds:
+        """Some of those that are files."""
+        return Sounds([self.files[row] for row in rows])
+
+
+@dataclass(frozen=True)
+class SoundData:
+    """Sounds with a label each, by the places in the index of `labels`."""
+
+    name: str
+    origin: str
+    sounds: Sounds
+    labels: pd.Series[Any]
+    splits: np.ndarray | None = None
+    empty: Sequence[str] = ()
+    listed: bool = False
+    """By a table, of which the columns `left_out` play no part."""
+    left_out: Sequence[str] = ()
+
+
+Opened = TableData | ImageData | TextData | SoundData
 
 
 def open_data(where: str, options: ReadOptions, supplied: object = None) -> Opened:
@@ -142,8 +171,12 @@ def open_data(where: str, options: ReadOptions, supplied: object = None) -> Open
     return TableData(path.stem, str(path), options.read(path))
 
 
-def _named(name: str) -> TableData | ImageData:
+def _named(name: str) -> TableData | ImageData | SoundData:
     loaded = load(name, show_progress)
+    if loaded.sounds is not None:
+        found = loaded.sounds
+        labels = pd.Series(found.labels, index=found.places, name=loaded.target or "class", dtype=object)
+        return SoundData(name, name, Sounds(found.files, found.samples, found.rate), labels, loaded.splits)
     if loaded.frame is not None:
         return TableData(name, name, loaded.frame, loaded.target, loaded.splits)
     assert loaded.images is not None
@@ -172,10 +205,21 @@ def _from_folder(folder: Path, options: ReadOptions) -> Opened:
         return TableData(folder.name, str(folder), joined, None, splits)
     if any(_IDX.fullmatch(path.name) for path in folder.iterdir()):
         return _from_idx(folder)
+    if not holds(folder, PICTURES) and holds(folder, SOUNDS):
+        return _from_sounds(folder)
     if not holds(folder, PICTURES) and holds(folder, TEXTS):
         return _from_texts(folder, options.encoding)
     listing = list_classes(folder, PICTURES)
     return _from_listing(folder.resolve().name, str(folder), listing)
+
+
+def _from_sounds(folder: Path) -> SoundData:
+    """A folder of sound files, with a sub-folder for each class."""
+    listing = list_classes(folder, SOUNDS)
+    places = [str(file.relative_to(listing.root)) for file in listing.files]
+    labels = pd.Series(listing.labels, index=places, name="class", dtype=object)
+    splits = None if listing.splits is None else np.array(listing.splits)
+    return SoundData(folder.resolve().name, str(folder), Sounds(listing.files), labels, splits, listing.empty)
 
 
 def _from_texts(folder: Path, encoding: str) -> TextData:

@@ -12,10 +12,11 @@ import pandas as pd
 from pandas.api import types
 
 from penstock.core.errors import DataError, RecipeError, suggest
+from penstock.data.audio import SOUNDS
 from penstock.data.cells import TRUTH_PAIRS, parse_booleans, parse_dates, parse_numbers, parse_texts, place, shown
 from penstock.data.images import SUFFIXES as IMAGE_SUFFIXES
 
-ColumnKind = Literal["number", "category", "boolean", "date", "image", "text", "skip"]
+ColumnKind = Literal["number", "category", "boolean", "date", "image", "audio", "text", "skip"]
 COLUMN_KINDS: tuple[ColumnKind, ...] = get_args(ColumnKind)
 
 _MOST = 0.9  # the share of readable cells from which a column counts as numbers or dates with mistakes in it
@@ -43,7 +44,7 @@ def infer_columns(frame: pd.DataFrame, given: Mapping[str, str] = {}) -> list[Co
 
     1. no value at all, one and the same value in every row, nested values: skip;
     2. truth values (0 and 1, or one pair of true/false, yes/no, y/n, t/f): boolean;
-    3. typed dates: date; typed categories: category; names of image files: image;
+    3. typed dates: date; typed categories: category; names of picture or sound files: image, audio;
     4. whole numbers that count the rows from 0 or 1 in order, at least ten of them: skip;
     5. at least 90 % finite numbers: number, and at least 90 % dates: date; reading one that holds anything else raises
        DataError with its place, because a mistake in the file is likelier than a category of numbers;
@@ -121,6 +122,8 @@ def _rule_for_text(series: pd.Series[Any], words: pd.Series[Any], distinct: int)
         return "boolean", ""
     if all(word.casefold().endswith(IMAGE_SUFFIXES) for word in words):
         return "image", ""
+    if all(word.casefold().endswith(SOUNDS.suffixes) for word in words):
+        return "audio", ""
     values, bad = parse_numbers(series)
     if not bad.any():
         return _rule_for_numbers(values)
@@ -176,7 +179,7 @@ def _category_detail(series: pd.Series[Any]) -> str:
     return f"{len(counts)} value{'s' * (len(counts) > 1)}, most common {shown(most)} {share:.0f} %"
 
 
-def _image_detail(series: pd.Series[Any]) -> str:
+def _files_detail(series: pd.Series[Any]) -> str:
     words = _words(series).dropna()
     return f"{words.nunique()} files, such as {shown(words.iloc[0])}" if len(words) else "no value at all"
 
@@ -194,7 +197,8 @@ _DETAILS = {
     "boolean": _boolean_detail,
     "date": _date_detail,
     "category": _category_detail,
-    "image": _image_detail,
+    "image": _files_detail,
+    "audio": _files_detail,
     "text": _text_detail,
 }
 

@@ -22,13 +22,17 @@ KINDS: Mapping[str, str] = {
     "image": "penstock.kinds.image:ImageKind",
     "table": "penstock.kinds.table:TableKind",
     "series": "penstock.kinds.series:SeriesKind",
+    "source": "penstock.kinds.pairs:SourceKind",
     "text": "penstock.kinds.text:TextKind",
+    "audio": "penstock.kinds.audio:AudioKind",
 }
 """Where the way in of each kind of input is."""
 ANSWERS: Mapping[str, str] = {
     "category": "penstock.kinds.category:CategoryAnswer",
     "number": "penstock.kinds.number:NumberAnswer",
     "future": "penstock.kinds.future:FutureAnswer",
+    "text": "penstock.kinds.pairs:TargetAnswer",
+    "transcript": "penstock.kinds.transcript:TranscriptAnswer",
 }
 """Where the way out of each kind of answer is."""
 

@@ -32,15 +32,27 @@ MODELS = {
     "gru": "penstock.models.sequence:gru",
     "tcn": "penstock.models.sequence:tcn",
     "transformer": "penstock.models.sequence:transformer",
+    "speech": "penstock.models.speech:speech",
 }
 """Where each model is. Its constructor's keywords say what it is built from: `outputs`; `inputs`, where it takes flat
 rows (and so tables), or any of `channels`, `height` and `width`, where it takes pictures; `vocabulary` or `features`,
 where it takes sequences of tokens or of numbers; and settings of `net`."""
 
-RECURRENT = ("rnn", "jordan", "lstm", "lstm_closed", "gru")
+RECURRENT = ("rnn", "jordan", "lstm", "lstm_closed", "gru", "speech")
 """Models that read sequences step by step; their gradients are clipped where nothing else is said."""
-SEQUENCES = {name: MODELS[name] for name in (*RECURRENT, "tcn", "transformer")}
+SEQUENCES = {name: MODELS[name] for name in ("rnn", "jordan", "lstm", "lstm_closed", "gru", "tcn", "transformer")}
 """Models that take sequences."""
+
+TRANSLATORS = {
+    "transformer": "penstock.models.translators:transformer",
+    "gru": "penstock.models.translators:gru",
+    "gru-additive": "penstock.models.translators:gru_additive",
+    "gru-plain": "penstock.models.translators:gru_plain",
+    "lstm": "penstock.models.translators:lstm",
+    "lstm-additive": "penstock.models.translators:lstm_additive",
+    "lstm-plain": "penstock.models.translators:lstm_plain",
+}
+"""Models that write one sequence from another; their keywords are `vocabulary`, `outputs` and settings of `net`."""
 
 ACTIVATIONS = {
     "relu": "ReLU",
@@ -64,10 +76,16 @@ def one_of(models: Mapping[str, str]) -> Callable[[str], str]:
 
 
 def build_model(
-    name: str, sizes: Mapping[str, Any], outputs: int, net: NetSettings, models: Mapping[str, str] = MODELS
+    name: str,
+    sizes: Mapping[str, Any],
+    outputs: int,
+    net: NetSettings,
+    models: Mapping[str, str] = MODELS,
+    *,
+    pooled: bool = True,
 ) -> nn.Module:
     """A model by name for a picture's `channels`, `height`, `width`, a table's `numbers` and `cardinalities`, or one
-    answer to a sequence of a `vocabulary` of tokens or of `features` a step.
+    answer to a sequence of a `vocabulary` of tokens or of `features` a step, or, not `pooled`, one a step.
 
     Raises RecipeError where model, data and settings do not go together.
     """
@@ -78,8 +96,9 @@ def build_model(
         _require(name, accepted, ("inputs",), "a table", "mlp or linear")
         return _for_table(sizes, net, lambda width: make(inputs=width, **chosen))
     if sequence := [key for key in ("vocabulary", "features") if key in sizes]:
-        _require(name, accepted, sequence, "sequences", "gru, lstm, rnn, tcn or transformer")
-        return make(**sizes, **chosen, pooled=True)
+        these = "sounds or series" if "features" in sizes else "texts"
+        _require(name, accepted, sequence, these, "gru, lstm, rnn, tcn or transformer")
+        return make(**sizes, **chosen, pooled=pooled)
     _require(name, accepted, ("inputs", "channels"), "pictures", "cnn, resnet18, mlp or linear")
     flat = {"inputs": math.prod(sizes.values())}
     return make(**{key: size for key, size in {**sizes, **flat}.items() if key in accepted}, **chosen)
@@ -93,8 +112,25 @@ def offers(name: str, setting: str, models: Mapping[str, str] = MODELS) -> bool:
 def _require(name: str, accepted: Mapping[str, Any], one_of_: Sequence[str], these: str, others: str) -> None:
     """Raises RecipeError where a model takes something else than the data are."""
     if not any(key in accepted for key in one_of_):
-        takes = "sequences" if "vocabulary" in accepted else "pictures" if "channels" in accepted else "flat rows"
+        takes = (
+            "sounds"
+            if name == "speech"
+            else "sequences"
+            if "vocabulary" in accepted
+            else "pictures"
+            if "channels" in accepted
+            else "flat rows"
+        )
         raise RecipeError("model", f"{name!r} takes {takes}, and these data are {these}", f"use {others}")
+
+
+def build_translator(name: str, vocabulary: int, outputs: int, net: NetSettings) -> nn.Module:
+    """A model by name that reads a vocabulary and writes another, of `outputs` tokens.
+
+    Raises RecipeError where model and settings do not go together.
+    """
+    make = _find(name, TRANSLATORS)
+    return make(vocabulary=vocabulary, outputs=outputs, **_settings(name, inspect.signature(make).parameters, net))
 
 
 def _for_table(sizes: Mapping[str, Any], net: NetSettings, body: Callable[[int], nn.Module]) -> nn.Module:
@@ -118,7 +154,9 @@ def _settings(name: str, accepted: Mapping[str, Any], net: NetSettings) -> dict[
     from torch import nn
 
     chosen: dict[str, Any] = {}
-    for key in ("hidden", "widths", "dropout", "activation", "width", "layers", "heads", "bidirectional"):
+    for key in NetSettings.model_fields:
+        if key in ("numbers", "sigma"):  # of what stands before a model of tables
+            continue
         value, default = getattr(net, key), NetSettings.model_fields[key].get_default(call_default_factory=True)
         if key in accepted and value not in ([], None):
             chosen[key] = getattr(nn, ACTIVATIONS[value]) if key == "activation" else value

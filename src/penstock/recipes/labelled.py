@@ -10,7 +10,7 @@ from pydantic import AfterValidator, Field
 
 from penstock.core.errors import RecipeError
 from penstock.recipes.architectures import MODELS, RECURRENT, build_model, offers, one_of
-from penstock.recipes.settings import ImageSettings, NetSettings, TableSettings, TextSettings
+from penstock.recipes.settings import AudioSettings, ImageSettings, NetSettings, TableSettings, TextSettings
 from penstock.recipes.supervised import Supervised
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ ENOUGH_FOR_PERIODIC = 2000
 
 
 class Labelled(Supervised):
-    """A recipe for labelled tables, pictures and texts."""
+    """A recipe for labelled tables, pictures, texts and sounds."""
 
     target: Annotated[str | None, Field(description="the column to predict (tables)")] = None
     columns: Annotated[dict[str, str], Field(description="the kind of a column, set by hand")] = Field(
@@ -33,12 +33,13 @@ class Labelled(Supervised):
     )
     model: Annotated[
         str,
-        Field(description=f"auto (cnn for pictures, mlp for tables, gru for texts), {', '.join(MODELS)}"),
+        Field(description=f"auto (pictures cnn, tables mlp, texts gru, sounds speech) or {', '.join(MODELS)}"),
         AfterValidator(one_of(MODELS)),
     ] = "auto"
     table: TableSettings = TableSettings()
     image: ImageSettings = ImageSettings()
     text: TextSettings = TextSettings()
+    audio: AudioSettings = AudioSettings()
 
     @abstractmethod
     def objective_options(self, answer: Answer) -> dict[str, Any]:
@@ -65,7 +66,8 @@ class Labelled(Supervised):
         For a model that there is already, `kind` says what it takes: other columns are left alone, pictures brought to
         its size, and a split column is not looked for.
         """
-        from penstock.data.opening import ImageData, ReadOptions, TableData, TextData, open_data
+        from penstock.data.opening import ImageData, ReadOptions, SoundData, TableData, TextData, open_data
+        from penstock.kinds.audio import AudioMaterial
         from penstock.kinds.image import ImageMaterial, ReadImages
         from penstock.kinds.table import TableKind, TableMaterial, table_material
         from penstock.kinds.text import ReadTexts, TextKind, TextMaterial
@@ -73,7 +75,7 @@ class Labelled(Supervised):
         table = self.table
         reading = ReadOptions(table.delimiter, table.encoding, tuple(table.missing), tuple(table.present))
         column = [kind.column] if isinstance(kind, TextKind) and kind.column is not None else None
-        found: TableData | TableMaterial | ImageData | TextData = open_data(self.data, reading, supplied)
+        found: TableData | TableMaterial | ImageData | TextData | SoundData = open_data(self.data, reading, supplied)
         if isinstance(found, TableData):
             found = table_material(
                 found,
@@ -86,6 +88,8 @@ class Labelled(Supervised):
             )
         if isinstance(found, TextData):
             return TextMaterial(found, ReadTexts(self.text.tokens, self.text.vocabulary, self.text.longest), reading)
+        if isinstance(found, SoundData):
+            return AudioMaterial(found, *self.audio.objects())
         if isinstance(found, ImageData):
             pictures = self.image
             how = ReadImages(pictures.size, pictures.skip_bad, pictures.memory, pictures.workers)
@@ -112,9 +116,9 @@ class Labelled(Supervised):
     def refuse_foreign(self, material: Material) -> None:
         """Raises RecipeError for a setting that is not as it is by default and has no meaning for these data."""
         ours, usual = (_dotted(recipe.model_dump()) for recipe in (self, type(self)(data=self.data)))
-        there = {"table": "a table", "image": "pictures", "text": "texts"}[material.word]
+        there = {"table": "a table", "image": "pictures", "text": "texts", "audio": "sounds"}[material.word]
         for name, value in ours.items():
-            wanted = {"image": "pictures", "text": "texts"}.get(name.partition(".")[0], "tables")
+            wanted = {"image": "pictures", "text": "texts", "audio": "sounds"}.get(name.partition(".")[0], "tables")
             if value != usual.get(name) and any(f"{name}.".startswith(f"{foreign}.") for foreign in material.foreign):
                 raise RecipeError(name, f"it is for {wanted}, and {material.name} is {there}", "leave it out")
 

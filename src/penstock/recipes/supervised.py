@@ -88,6 +88,10 @@ class Supervised(Recipe):
         """Settings that were left open and that the task decides, given the name of the model."""
         return {}
 
+    def findings(self, trained: Answering, evaluation: Evaluation) -> dict[str, Any]:
+        """What the report draws."""
+        return trained.answer.findings(evaluation)
+
     def refuse_foreign(self, material: Material) -> None:
         """Raises RecipeError for a setting that is not as it is by default and has no meaning for these data."""
 
@@ -147,7 +151,7 @@ class Supervised(Recipe):
         }
 
         def judge(evaluation: Evaluation, split: str) -> dict[str, Any]:
-            found = judged(trained, evaluation, material, splits[split], split)
+            found = recipe.judged(trained, evaluation, material, splits[split], split)
             return found | look_back(trained.network, trained.objective.inputs, trained.moved(rest[split]))
 
         optimizers = {"model": self.optim.build()}
@@ -215,7 +219,22 @@ class Supervised(Recipe):
         with contextlib.closing(material):
             source = held_out(trained, labelled(trained, material), rows)
             evaluation = trained.evaluate(source, self.precision)
-        return judged(trained, evaluation, material, rows, split)
+        return self.judged(trained, evaluation, material, rows, split)
+
+    def judged(
+        self, trained: Answering, evaluation: Evaluation, material: Material, rows: np.ndarray, split: str
+    ) -> dict[str, Any]:
+        """An evaluation as the report shows it; `rows` are those of the material, in the order of its records."""
+        answer = trained.answer
+        mistakes = answer.mistakes(evaluation, MOST_MISTAKES)
+        return {
+            "split": split,
+            "examples": len(rows),
+            "metrics": evaluation.metrics,
+            "baseline": answer.baseline(material.labels.iloc[rows]),
+            **self.findings(trained, evaluation),
+            "mistakes": [said | material.show(int(rows[at])) for at, said in mistakes],
+        }
 
 
 def labelled(trained: Answering, material: Material) -> Examples:
@@ -232,22 +251,6 @@ def held_out(trained: Answering, examples: Examples, rows: np.ndarray, *, batch_
 
     transform = trained.kind.transform(training=False)
     return InOrder(examples, torch.from_numpy(rows), batch_size=batch_size, transform=transform)
-
-
-def judged(
-    trained: Answering, evaluation: Evaluation, material: Material, rows: np.ndarray, split: str
-) -> dict[str, Any]:
-    """An evaluation as the report shows it; `rows` are those of the material, in the order of its records."""
-    answer = trained.answer
-    mistakes = answer.mistakes(evaluation, MOST_MISTAKES)
-    return {
-        "split": split,
-        "examples": len(rows),
-        "metrics": evaluation.metrics,
-        "baseline": answer.baseline(material.labels.iloc[rows]),
-        **answer.findings(evaluation),
-        "mistakes": [said | material.show(int(rows[at])) for at, said in mistakes],
-    }
 
 
 def _is_place(data: object) -> bool:

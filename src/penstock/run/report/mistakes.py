@@ -11,7 +11,8 @@ COLUMNS = 24
 
 def mistakes(run: RunRecord) -> Section | None:
     """A gallery where the examples are pictures, else a table of their rows."""
-    items = run.evaluation.mistakes[:LIMIT] if run.evaluation is not None else []
+    found = run.evaluation.mistakes[:LIMIT] if run.evaluation is not None else []
+    items = [item for item in found if item.alignment is None]
     if not items:
         return None
     if all(item.residual is None for item in items):

@@ -7,7 +7,19 @@ from importlib.resources import files
 from pathlib import Path
 
 from penstock.core.files import write_text
-from penstock.run.report import classification, forecast, headline, memory, mistakes, origin, regression, training
+from penstock.run.report import (
+    alignment,
+    attention,
+    classification,
+    forecast,
+    headline,
+    language,
+    memory,
+    mistakes,
+    origin,
+    regression,
+    training,
+)
 from penstock.run.report.markup import Html, Section, element, join
 from penstock.run.report.records import RunRecord, read_run
 
@@ -22,7 +34,11 @@ _SECTIONS = (
     regression.fit,
     forecast.forecast,
     memory.memory,
+    language.samples,
+    language.surprise,
+    attention.looks,
     mistakes.mistakes,
+    alignment.alignment,
     origin.data,
     origin.recipe,
     origin.reproduce,

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from penstock.core.errors import CheckpointError
 from penstock.core.files import finite, read_json
 from penstock.recipes.recipe import TASKS
+from penstock.recipes.samples import SAMPLES
+from penstock.run.report.record import Record
 from penstock.run.report.rows import Row, read_rows
+from penstock.run.report.series_records import Forecast, Memory
 
 Metrics = dict[str, float | None]
-
-
-class Record(BaseModel):
-    """A JSON object of ours; keys that are not named here are somebody else's."""
-
-    model_config = ConfigDict(extra="ignore", frozen=True, coerce_numbers_to_str=True)
 
 
 class ColumnRecord(Record):
@@ -50,15 +48,25 @@ class ClassCount(Record):
     test: int = 0
 
 
+class TextRecord(Record):
+    """What text was cut into."""
+
+    detail: str = ""
+    tokens: str = ""
+    vocabulary: int | None = None
+
+
 class DataRecord(Record):
     """data.json."""
 
     name: str = ""
     origin: str = ""
     kind: str = ""
+    noun: str = ""
     examples: int | None = None
     columns: list[ColumnRecord] = Field(default_factory=list)
     image: ImageRecord | None = None
+    text: TextRecord | None = None
     notes: dict[str, str] = Field(default_factory=dict)
     target: ColumnRecord | None = None
     classes: list[ClassCount] | None = None
@@ -134,30 +142,13 @@ class Regression(Record):
     residuals: Histogram | None = None
 
 
-class Window(Record):
-    """A stretch of a series: what was known, what came, and what was told, (K, T), (K, F) and (K, Q, F)."""
+class Piece(Record):
+    """A part of a transcript, and from when to when it was heard, as shares of the sound."""
 
-    known: list[list[float | None]] = Field(default_factory=list)
-    target: list[list[float | None]] = Field(default_factory=list)
-    quantiles: list[list[list[float | None]]] = Field(default_factory=list)
-
-
-class Forecast(Record):
-    """Records of a forecaster's test: `steps` are mean errors by step ahead, of the model and of simple rules."""
-
-    columns: list[str] = Field(default_factory=list)
-    levels: list[float] = Field(default_factory=list)
-    coverage: float | None = None
-    steps: dict[str, list[float | None]] = Field(default_factory=dict)
-    windows: list[Window] = Field(default_factory=list)
-
-
-class Memory(Record):
-    """Sizes of gradients by the steps between an input and the last output, and how far they reach."""
-
-    norms: list[float | None] = Field(default_factory=list)
-    horizon: int = 0
-    steps: int = 0
+    text: str
+    begin: float = Field(ge=0, le=1)
+    end: float = Field(ge=0, le=1)
+    probability: float = Field(ge=0, le=1)
 
 
 class Mistake(Record):
@@ -170,6 +161,38 @@ class Mistake(Record):
     place: str | None = None
     picture: str | None = None
     row: dict[str, Any] | None = None
+    alignment: list[Piece] | None = None
+
+
+class WrittenRecord(Record):
+    """A text that the model wrote after a prompt."""
+
+    prompt: str = ""
+    text: str = ""
+    temperature: float | None = None
+    step: int | None = None
+    epoch: float | None = None
+
+
+class SurpriseRecord(Record):
+    """A token of a test text, and the bits that it came as a surprise with."""
+
+    text: str
+    bits: float
+
+
+class Looks(Record):
+    """Where a model looked in what it read, for each token that it wrote: weights (written, read)."""
+
+    read: list[str] = Field(default_factory=list)
+    written: list[str] = Field(default_factory=list)
+    looks: list[list[float]] = Field(default_factory=list)
+
+    @model_validator(mode="after")
+    def _fits(self) -> Looks:
+        if len(self.looks) != len(self.written) or any(len(row) != len(self.read) for row in self.looks):
+            raise ValueError(f"the weights are not {len(self.written)} x {len(self.read)}, as many as the tokens")
+        return self
 
 
 class EvaluationRecord(Record):
@@ -183,7 +206,10 @@ class EvaluationRecord(Record):
     regression: Regression | None = None
     forecast: Forecast | None = None
     memory: Memory | None = None
+    looks: list[Looks] = Field(default_factory=list)
     mistakes: list[Mistake] = Field(default_factory=list)
+    samples: list[WrittenRecord] = Field(default_factory=list)
+    surprise: list[SurpriseRecord] = Field(default_factory=list)
 
 
 class Best(Record):
@@ -229,12 +255,16 @@ class RunRecord:
     data: DataRecord | None
     evaluation: EvaluationRecord | None
     summary: Summary | None
+    samples: list[WrittenRecord]
+    """What the model wrote while it learned."""
 
     @property
     def noun(self) -> str:
         """What one example is called."""
-        nouns = {"image": "images", "text": "texts", "words": "sentences"}
-        return nouns.get(self.data.kind, "examples") if self.data is not None else "examples"
+        nouns = {"image": "images", "text": "texts", "words": "sentences", "audio": "sounds"}
+        if self.data is None:
+            return "examples"
+        return self.data.noun or nouns.get(self.data.kind, "examples")
 
 
 class _Recipe(Record):
@@ -264,11 +294,21 @@ def read_run(folder: Path) -> RunRecord:
         data=_optional(DataRecord, folder / "data.json"),
         evaluation=_optional(EvaluationRecord, folder / "evaluation.json"),
         summary=summary,
+        samples=_samples(folder / SAMPLES),
     )
 
 
 def _optional(kind: type[R], path: Path) -> R | None:
     return _checked(kind, path, read_json(path)) if path.exists() else None
+
+
+def _samples(path: Path) -> list[WrittenRecord]:
+    """Raises CheckpointError for a line that is damaged."""
+    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    try:
+        return [_checked(WrittenRecord, path, json.loads(line)) for line in lines]
+    except ValueError as error:
+        raise CheckpointError(path, f"cannot be read as lines of JSON ({error})", "remove it") from error
 
 
 def _checked(kind: type[R], path: Path, content: Any) -> R:

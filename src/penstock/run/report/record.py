@@ -1,0 +1,11 @@
+"""A JSON object of a run folder, checked while it is read."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict
+
+
+class Record(BaseModel):
+    """A JSON object of ours; keys that are not named here are somebody else's."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True, coerce_numbers_to_str=True)
