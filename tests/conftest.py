@@ -253,6 +253,17 @@ def write_sounds(folder: Path, rows: int = 30, rate: int = 2000, seed: int = 0) 
     return folder / "sounds.csv"
 
 
+def write_series(path: Path, rows: int = 90, seed: int = 0) -> Path:
+    """A csv of days: a week that comes again, on a slope, and a column that tells the next day's noise before it."""
+    rng, n = np.random.default_rng(seed), np.arange(rows)
+    noise = rng.normal(size=rows + 1)
+    sales = 50 + 0.05 * n + 8 * np.sin(2 * np.pi * n / 7) + 2 * noise[:rows]
+    days = np.datetime64("2023-01-01") + n
+    lines = [f"{day},{x:.3f},{hint:.3f}" for day, x, hint in zip(days, sales, noise[1:], strict=True)]
+    path.write_text("\n".join(["日期,销量,hint", *lines]) + "\n", encoding="utf-8")
+    return path
+
+
 @pytest.fixture(scope="session")
 def table() -> Callable[..., Path]:
     """See `write_table`."""
@@ -269,6 +280,12 @@ def pictures() -> Callable[..., Path]:
 def sounds() -> Callable[..., Path]:
     """See `write_sounds`."""
     return write_sounds
+
+
+@pytest.fixture(scope="session")
+def series() -> Callable[..., Path]:
+    """See `write_series`."""
+    return write_series
 
 
 @pytest.fixture(scope="session")
@@ -295,6 +312,9 @@ def words_for() -> Callable[[str, str, Path], list[str]]:
         words = ["train", task, *LEAST.split()]
         if task == "transcribe":  # its default is two hours of Morse code
             where = [str(write_sounds(folder)), "--target", "said"]
+            return [*words, *HEARD.split(), "--data", *where]
+        if task == "forecast":
+            where = [str(write_series(folder / "销量.csv")), "--window.context", "14", "--window.horizon", "3"]
             return [*words, *HEARD.split(), "--data", *where]
         if data == "default":
             return words
