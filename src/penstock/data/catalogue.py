@@ -19,8 +19,8 @@ class NamedSet:
     """
 
     name: str
-    task: Literal["classify", "regress", "forecast", "language", "transcribe"]
-    kind: Literal["image", "table", "series", "text", "audio"]
+    task: Literal["classify", "regress", "language", "transcribe", "forecast"]
+    kind: Literal["image", "table", "text", "audio", "series"]
     summary: str
     rows: int
     licence: str
@@ -99,16 +99,6 @@ NAMED: dict[str, NamedSet] = {
         home=_SKLEARN,
         target="progression",
     ),
-    "tides": NamedSet(
-        name="tides",
-        task="forecast",
-        kind="series",
-        summary="a year at a tide gauge, an hour a row: level and air pressure, generated from astronomy and weather",
-        rows=8784,
-        licence="none needed: generated",
-        home="comes along",
-        target="level",
-    ),
     "tones": NamedSet(
         name="tones",
         task="classify",
@@ -139,6 +129,16 @@ NAMED: dict[str, NamedSet] = {
         home="https://github.com/Jakobovski/free-spoken-digit-dataset",
         target="digit",
         by_hand=FOLDER,
+    ),
+    "tides": NamedSet(
+        name="tides",
+        task="forecast",
+        kind="series",
+        summary="a year at a tide gauge, an hour a row: level and air pressure, generated from astronomy and weather",
+        rows=8784,
+        licence="none needed: generated",
+        home="comes along",
+        target="level",
     ),
     "fashion-mnist": NamedSet(
         name="fashion-mnist",

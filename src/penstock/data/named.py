@@ -145,7 +145,7 @@ def _lacking(known: NamedSet, folder: Path) -> list[RemoteFile]:
 
 
 def _bundled(known: NamedSet) -> Loaded:
-    """A set that scikit-learn or Python brings along."""
+    """A set that scikit-learn or Python brings along, or that is generated."""
     if known.kind == "series":
         return Loaded(frame=tides(), target=known.target)
     if known.kind == "text":

@@ -26,10 +26,10 @@ if TYPE_CHECKING:
 TASKS = {
     "classify": "penstock.recipes.classify:Classify",
     "regress": "penstock.recipes.regress:Regress",
-    "forecast": "penstock.recipes.forecast:Forecast",
     "language": "penstock.recipes.language:Language",
     "translate": "penstock.recipes.translate:Translate",
     "transcribe": "penstock.recipes.transcribe:Transcribe",
+    "forecast": "penstock.recipes.forecast:Forecast",
 }
 """Every task and the type of its recipe."""
 

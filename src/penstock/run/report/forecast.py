@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from penstock.run.report.bands import bands
+from penstock.run.report.findings import Forecast, Window
 from penstock.run.report.markup import Html, Section, element, figure, join, number, percent
 from penstock.run.report.plots import Array, Line, curves
 from penstock.run.report.records import RunRecord
-from penstock.run.report.series_records import Forecast, Window
 from penstock.run.report.svg import FIRST, SECOND, THIRD
 
 MOST = 6

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from penstock.run.report.findings import SurpriseRecord, WrittenRecord
 from penstock.run.report.markup import Html, Section, clean, element, join, number
-from penstock.run.report.records import RunRecord, SurpriseRecord, WrittenRecord
+from penstock.run.report.records import RunRecord
 
 GROWN = 8
 """Samples that show how the writing grew, at most."""

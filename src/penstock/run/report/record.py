@@ -1,8 +1,10 @@
-"""A JSON object of a run folder, checked while it is read."""
+"""What all records of a run have in common."""
 
 from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict
+
+Metrics = dict[str, float | None]
 
 
 class Record(BaseModel):

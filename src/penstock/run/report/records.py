@@ -7,17 +7,25 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, field_validator
 
 from penstock.core.errors import CheckpointError
 from penstock.core.files import finite, read_json
 from penstock.recipes.recipe import TASKS
 from penstock.recipes.samples import SAMPLES
-from penstock.run.report.record import Record
+from penstock.run.report.findings import (
+    Baseline,
+    Classification,
+    Forecast,
+    Looks,
+    Memory,
+    Mistake,
+    Regression,
+    SurpriseRecord,
+    WrittenRecord,
+)
+from penstock.run.report.record import Metrics, Record
 from penstock.run.report.rows import Row, read_rows
-from penstock.run.report.series_records import Forecast, Memory
-
-Metrics = dict[str, float | None]
 
 
 class ColumnRecord(Record):
@@ -74,127 +82,6 @@ class DataRecord(Record):
     suspicions: list[str] = Field(default_factory=list)
 
 
-class Baseline(Record):
-    """What the trivial answer reaches."""
-
-    name: str
-    metrics: Metrics = Field(default_factory=dict)
-
-
-class PerClass(Record):
-    """Precision, recall and F1 of one class."""
-
-    name: str
-    precision: float | None = None
-    recall: float | None = None
-    f1: float | None = None
-    support: int | None = None
-
-
-class ReliabilityBin(Record):
-    """Predictions of similar confidence: their mean confidence and the share of them that is right."""
-
-    confidence: float | None
-    accuracy: float | None
-    count: int
-
-
-class Reliability(Record):
-    """How far confidence can be believed; `error` is the expected calibration error."""
-
-    bins: list[ReliabilityBin] = Field(default_factory=list)
-    error: float | None = None
-
-
-class Classification(Record):
-    """Records of a classifier's test; rows of the confusion matrix are the truth."""
-
-    classes: list[str] = Field(default_factory=list)
-    confusion: list[list[int]] = Field(default_factory=list)
-    per_class: list[PerClass] = Field(default_factory=list)
-    reliability: Reliability | None = None
-
-    @model_validator(mode="after")
-    def _square(self) -> Classification:
-        size = len(self.classes)
-        if self.confusion and (len(self.confusion) != size or any(len(row) != size for row in self.confusion)):
-            raise ValueError(f"the confusion matrix is not {size} x {size}, as many as the classes")
-        return self
-
-
-class Histogram(Record):
-    """Counts between edges, one edge more than counts."""
-
-    edges: list[float] = Field(default_factory=list)
-    counts: list[int] = Field(default_factory=list)
-
-    @model_validator(mode="after")
-    def _fits(self) -> Histogram:
-        if self.counts and len(self.edges) != len(self.counts) + 1:
-            raise ValueError(f"{len(self.counts)} counts need {len(self.counts) + 1} edges, not {len(self.edges)}")
-        return self
-
-
-class Regression(Record):
-    """Records of a regressor's test; a point is (target, prediction)."""
-
-    points: list[tuple[float | None, float | None]] = Field(default_factory=list)
-    residuals: Histogram | None = None
-
-
-class Piece(Record):
-    """A part of a transcript, and from when to when it was heard, as shares of the sound."""
-
-    text: str
-    begin: float = Field(ge=0, le=1)
-    end: float = Field(ge=0, le=1)
-    probability: float = Field(ge=0, le=1)
-
-
-class Mistake(Record):
-    """One example that the model got wrong."""
-
-    truth: Any = None
-    predicted: Any = None
-    confidence: float | None = None
-    residual: float | None = None
-    place: str | None = None
-    picture: str | None = None
-    row: dict[str, Any] | None = None
-    alignment: list[Piece] | None = None
-
-
-class WrittenRecord(Record):
-    """A text that the model wrote after a prompt."""
-
-    prompt: str = ""
-    text: str = ""
-    temperature: float | None = None
-    step: int | None = None
-    epoch: float | None = None
-
-
-class SurpriseRecord(Record):
-    """A token of a test text, and the bits that it came as a surprise with."""
-
-    text: str
-    bits: float
-
-
-class Looks(Record):
-    """Where a model looked in what it read, for each token that it wrote: weights (written, read)."""
-
-    read: list[str] = Field(default_factory=list)
-    written: list[str] = Field(default_factory=list)
-    looks: list[list[float]] = Field(default_factory=list)
-
-    @model_validator(mode="after")
-    def _fits(self) -> Looks:
-        if len(self.looks) != len(self.written) or any(len(row) != len(self.read) for row in self.looks):
-            raise ValueError(f"the weights are not {len(self.written)} x {len(self.read)}, as many as the tokens")
-        return self
-
-
 class EvaluationRecord(Record):
     """evaluation.json."""
 
@@ -204,9 +91,9 @@ class EvaluationRecord(Record):
     baseline: Baseline | None = None
     classification: Classification | None = None
     regression: Regression | None = None
+    looks: list[Looks] = Field(default_factory=list)
     forecast: Forecast | None = None
     memory: Memory | None = None
-    looks: list[Looks] = Field(default_factory=list)
     mistakes: list[Mistake] = Field(default_factory=list)
     samples: list[WrittenRecord] = Field(default_factory=list)
     surprise: list[SurpriseRecord] = Field(default_factory=list)
