@@ -253,6 +253,7 @@ def listing() -> Callable[..., Path]:
 
 LEAST = "--threads 1 --log-every 3 --steps 7"
 SMALL = "--batch-size 8 --evaluate-every 0.5 --ema 0.9 --net.hidden 8 --net.dropout 0.3"
+PAIRED = "--batch-size 16 --net.width 16 --beam 2 --sampling 0.3 --smoothing 0.1"
 VARIED = "--image.shift 1 --image.flip"
 
 
@@ -267,7 +268,7 @@ def words_for() -> Callable[[str, str, Path], list[str]]:
     def make(task: str, data: str, folder: Path) -> list[str]:
         words = ["train", task, *LEAST.split()]
         if data == "default":
-            return words
+            return [*words, *(PAIRED.split() if task == "translate" else [])]
         if data == "table":
             where = [str(write_table(folder / "t.csv")), "--target", "animal" if task == "classify" else "price"]
             where += ["--accumulate", "2"]

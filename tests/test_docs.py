@@ -22,6 +22,7 @@ PAGES = {
     "README": ("README.md", "README.zh.md"),
     "guide": ("docs/guide.md", "docs/guide.zh.md"),
     "ranks": ("docs/ranks.md", "docs/ranks.zh.md"),
+    "translate": ("docs/translate.md", "docs/translate.zh.md"),
 }
 BOTH = [name for pair in PAGES.values() for name in pair]
 ALL = [*BOTH, "CONTRIBUTING.md", "CHANGELOG.md", "docs/reference.md"]
