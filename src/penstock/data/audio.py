@@ -14,12 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from penstock.core.errors import DataError
+from penstock.data.class_folders import Sort
 from penstock.data.paths import existing_file, unreadable
 
 if TYPE_CHECKING:
     import soundfile
 
-SUFFIXES = (".wav", ".flac")
+SOUNDS = Sort("sound", (".wav", ".flac"), "wav")
 LONGEST = 600.0
 """A file that declares more seconds is refused before any sample is read."""
 SLOWEST, FASTEST = 1_000, 384_000

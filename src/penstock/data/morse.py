@@ -12,23 +12,25 @@ LONGEST = 12
 RATE = 2000
 """Samples a second: the tones lie far below half of it."""
 
-CODE = {
-    **dict(zip("ABCDEFGHI", ".- -... -.-. -.. . ..-. --. .... ..".split(), strict=True)),
-    **dict(zip("JKLMNOPQR", ".--- -.- .-.. -- -. --- .--. --.- .-.".split(), strict=True)),
-    **dict(zip("STUVWXYZ", "... - ..- ...- .-- -..- -.-- --..".split(), strict=True)),
-    **dict(zip("0123456789", "----- .---- ..--- ...-- ....- ..... -.... --... ---.. ----.".split(), strict=True)),
-    **dict(zip("?/=,.", "..--.. -..-. -...- --..-- .-.-.-".split(), strict=True)),
+_CODES = {
+    "ABCDEFGHI": ".- -... -.-. -.. . ..-. --. .... ..",
+    "JKLMNOPQR": ".--- -.- .-.. -- -. --- .--. --.- .-.",
+    "STUVWXYZ": "... - ..- ...- .-- -..- -.-- --..",
+    "0123456789": "----- .---- ..--- ...-- ....- ..... -.... --... ---.. ----.",
+    "?/=,.": "..--.. -..-. -...- --..-- .-.-.-",
 }
+CODE = {letter: code for letters, codes in _CODES.items() for letter, code in zip(letters, codes.split(), strict=True)}
 """International Morse code (ITU-R M.1677-1, part I): a dot is one unit long, a dash three, with one between them, three
 between letters and seven between words."""
 
-_WORDS = (
-    "CQ DE K R TU TNX FER CALL UR RST IS 599 579 559 NAME QTH RIG ANT PWR WX HW? BK = GM GA GE OM ES HR AGN PSE QSL QSO "
-    "QRM QRN QRP QSB QSY QRZ? SUNNY RAIN SNOW CLOUDY WIND WARM COLD DIPOLE VERTICAL LOOP BEAM WATTS 5W 10W 100W "
-    "73 88 SK LONDON PARIS BERLIN TOKYO BEIJING OSLO ROME MADRID LIMA CAIRO DELHI SYDNEY THE SHIP HARBOUR NORTH SOUTH "
-    "EAST WEST LIGHT TIDE ANCHOR MESSAGE STATION WATER POWER ENGINE STORM CALM NIGHT MORNING ARRIVED SAILED NEED HELP "
-    "ALL WELL QUIET RIVER BRIDGE GATE PIPE"
-).split()
+_SENT = """
+CQ DE K R TU TNX FER CALL UR RST IS 599 579 559 NAME QTH RIG ANT PWR WX HW? BK = GM GA GE OM ES HR AGN PSE QSL QSO QRM
+QRN QRP QSB QSY QRZ? SUNNY RAIN SNOW CLOUDY WIND WARM COLD DIPOLE VERTICAL LOOP BEAM WATTS 5W 10W 100W 73 88 SK LONDON
+PARIS BERLIN TOKYO BEIJING OSLO ROME MADRID LIMA CAIRO DELHI SYDNEY THE SHIP HARBOUR NORTH SOUTH EAST WEST LIGHT TIDE
+ANCHOR MESSAGE STATION WATER POWER ENGINE STORM CALM NIGHT MORNING ARRIVED SAILED NEED HELP ALL WELL QUIET RIVER BRIDGE
+GATE PIPE
+"""
+_WORDS = _SENT.split()
 _LETTERS, _FIGURES = "ABCDEFGHIJKLMNOPQRSTUVWXYZ", "0123456789"
 
 
@@ -72,16 +74,17 @@ def keyed(text: str, hand: Hand, random: np.random.Generator) -> NDArray[np.floa
     level = np.repeat(np.arange(len(units)) % 2, lengths).astype(np.float32)
     level = np.convolve(level, _EDGE, "same").astype(np.float32)
     phase = 2 * np.pi * (hand.pitch / RATE * np.arange(len(level)) + random.random())
-    noise = random.standard_normal(len(level), dtype=np.float32)
-    return 0.1 * (
-        level * np.sin(phase.astype(np.float32)) + noise * np.float32(np.sqrt(0.5 * 10 ** (-hand.ratio / 10)))
-    )
+    noise = random.standard_normal(len(level), dtype=np.float32) * np.sqrt(0.5 * 10 ** (-hand.ratio / 10))
+    found: NDArray[np.float32] = (0.1 * (level * np.sin(phase) + noise)).astype(np.float32)
+    return found
 
 
 def messages(count: int, seed: int, *, ratio: float = 10.0) -> tuple[list[str], list[NDArray[np.float32]]]:
     """Texts and their sounds, by hands of 15 to 30 words a minute and pitches of 400 to 800 hertz."""
     random = np.random.default_rng(seed)
-    texts = [message(random, LONGEST) for _ in range(count)]
+    # half of them are short: a network finds out sooner what a letter is where there are few
+    longest = np.ceil(LONGEST * random.random(count) ** 2).astype(int).clip(1)
+    texts = [message(random, int(most)) for most in longest]
     sounds = [
         keyed(text, Hand(speed=speed, pitch=pitch, uneven=uneven, ratio=ratio), random)
         for text, speed, pitch, uneven in zip(

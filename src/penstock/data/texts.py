@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from penstock.core.errors import DataError
-from penstock.data.class_folders import natural
+from penstock.data.class_folders import Sort, find_files
 from penstock.data.encoding import read_text
 from penstock.data.paths import missing
 
-SUFFIXES = (".txt", ".text", ".md", ".rst", ".tex", ".txt.gz")
+TEXTS = Sort("text", (".txt", ".text", ".md", ".rst", ".tex", ".txt.gz"), "txt")
 
 
 def text_files(where: Path) -> list[Path]:
@@ -19,13 +19,7 @@ def text_files(where: Path) -> list[Path]:
     """
     if not where.exists():
         raise missing(where)
-    if not where.is_dir():
-        return [where]
-    parts = (path for path in where.rglob("*") if path.name.lower().endswith(SUFFIXES) and path.is_file())
-    shown = [path for path in parts if not any(part.startswith(".") for part in path.relative_to(where).parts)]
-    if not shown:
-        raise DataError(where, "no text file in it or below", f"text files are named {', '.join(SUFFIXES)}")
-    return sorted(shown, key=lambda path: natural(str(path)))
+    return find_files(where, TEXTS) if where.is_dir() else [where]
 
 
 def read_texts(where: Path, encoding: str, most: int) -> list[tuple[str, str]]:

@@ -13,10 +13,11 @@ from penstock.models.both_ways import BothWays
 from penstock.models.jordan import Jordan
 from penstock.models.recurrent import GRU, LSTM, Elman
 from penstock.models.tcn import TCN
+from penstock.models.transformer import Encoder
 from penstock.models.trunk import Carry, Causal, Trunk
 from penstock.nn.initialise import normal_
 from penstock.nn.pooling import Pooling
-from penstock.nn.shorten import Shorten
+from penstock.nn.shorten import Front, Shorten
 from penstock.nn.sizes import require_dropout, require_sizes
 
 
@@ -25,7 +26,7 @@ class SequenceNet(nn.Module):
     """A front that turns a step into numbers, a trunk that reads them in turn, and a linear head.
 
     Tokens (B, T) int64 or numbers (B, T, C) to (B, outputs), `pooled`, or to (B, T, outputs). The front is an
-    embedding, `Shorten`, or None. Dropout acts on what the front gives and before the head.
+    embedding, one that makes fewer steps, or None. Dropout acts on what the front gives and before the head.
     """
 
     def __init__(
@@ -52,13 +53,13 @@ class SequenceNet(nn.Module):
         """What the trunk is given: (B, T', its inputs), and how many steps of that are real."""
         if self.front is None:
             return x, lengths
-        if isinstance(self.front, Shorten):
+        if isinstance(self.front, Front):
             return self.dropout(self.front(x, lengths)), None if lengths is None else self.front.steps(lengths)
         return self.dropout(self.front(x)), lengths
 
     def steps(self, lengths: Tensor) -> Tensor:
         """How many steps come out, not pooled, for so many that go in: (B,) to (B,)."""
-        return self.front.steps(lengths) if isinstance(self.front, Shorten) else lengths
+        return self.front.steps(lengths) if isinstance(self.front, Front) else lengths
 
     def begin(self, examples: int) -> Carry:
         """What is remembered before the first step. Raises RecipeError where the trunk reads from both ends."""
@@ -70,7 +71,7 @@ class SequenceNet(nn.Module):
         return self.head(self.dropout(found)), carry
 
     def _causal(self) -> Causal:
-        if isinstance(self.trunk, Causal) and self.pooling is None and not isinstance(self.front, Shorten):
+        if isinstance(self.trunk, Causal) and self.pooling is None and not isinstance(self.front, Front):
             return self.trunk
         raise RecipeError("model", "it must see a sequence whole", "take one that is not pooled and reads one way")
 
@@ -126,6 +127,26 @@ def tcn(
     """Temporal convolution: all steps at once, and a memory that ends at a known distance."""
     front, size = _front(vocabulary, features, width, stride)
     trunk = TCN(inputs=size, width=width, layers=layers, dropout=dropout)
+    return SequenceNet(front, trunk, outputs, pooled=pooled, dropout=dropout)
+
+
+def transformer(
+    *,
+    outputs: int,
+    vocabulary: int | None = None,
+    features: int | None = None,
+    width: int = 128,
+    layers: int = 2,
+    heads: int = 4,
+    dropout: float = 0.0,
+    pooled: bool = False,
+    stride: int = 1,
+) -> SequenceNet:
+    """Attention: every step sees all steps, at any distance."""
+    front, size = _front(vocabulary, features, width, stride)
+    if front is None:
+        front = nn.Linear(size, width)
+    trunk = Encoder(width=width, layers=layers, heads=heads, dropout=dropout)
     return SequenceNet(front, trunk, outputs, pooled=pooled, dropout=dropout)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from typing import final
 
 from torch import Tensor, nn
@@ -13,8 +14,20 @@ from penstock.nn.sizes import require_sizes
 from penstock.nn.steps import within
 
 
+class Front(nn.Module, ABC):
+    """What makes fewer steps of many: (B, T, ...) to (B, T', width)."""
+
+    @abstractmethod
+    def steps(self, lengths: Tensor) -> Tensor:
+        """How many steps are left of so many, (B,) to (B,)."""
+
+    @abstractmethod
+    def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """`lengths` (B,): how many of the T steps are real; the others change nothing."""
+
+
 @final
-class Shorten(nn.Module):
+class Shorten(Front):
     """Convolutions over 3 steps that each leave every second one, then ReLU: (B, T, inputs) to (B, T / stride, width).
 
     `stride` is 2, 4, 8, ...; T is rounded up. Padding stays zero on the way, so that it changes nothing.

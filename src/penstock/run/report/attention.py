@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from penstock.run.report.findings import Looks
 from penstock.run.report.markup import Html, Section, element, escape, figure, join
-from penstock.run.report.records import Looks, RunRecord
+from penstock.run.report.records import RunRecord
 
 CELL, LETTER = 18, 8.5
 SHOWN_TOKENS = 60  # more do not fit on a page
