@@ -5,9 +5,9 @@
     python benchmarks/translation.py transformer --steps 60 a trial that writes no result
 
 The sentences are those of manythings.org/anki (cmn-eng.zip, unpacked into PENSTOCK_DATA/cmn-eng/cmn.txt), divided at
-random into 90 % for training, 5 % for validation and 5 % for the test, which is read once at the end; beam of 5. BLEU is
-of Chinese characters (sacrebleu's tokeniser `zh`). Each case writes results/translation-CASE.json with its command, the
-machine, the date and, of cmn-eng, ten translations of the test.
+random into 90 % for training, 5 % for validation and 5 % for the test, which is read once at the end; beam of 5. BLEU
+is of Chinese characters (sacrebleu's tokeniser `zh`). Each case writes results/translation-CASE.json with its command,
+the machine, the date and, of cmn-eng, ten translations of the test.
 """
 
 from __future__ import annotations

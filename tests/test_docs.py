@@ -129,7 +129,8 @@ def test_the_recipe_file_of_the_guide_is_a_recipe() -> None:
 
 @pytest.mark.parametrize("name", BOTH)
 def test_every_python_block_is_python(name: str) -> None:
-    assert [compile(block, name, "exec") is not None for block in blocks(name, "python")]
+    for block in blocks(name, "python"):
+        compile(block, name, "exec")
 
 
 def test_the_adversarial_pair_of_the_readme_trains(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
