@@ -264,6 +264,14 @@ def write_series(path: Path, rows: int = 90, seed: int = 0) -> Path:
     return path
 
 
+def write_pairs(path: Path, rows: int = 60, seed: int = 0) -> Path:
+    """Lines of letters, and the same letters turned round. They can be learned."""
+    rng = np.random.default_rng(seed)
+    words = ["".join(rng.choice(list("abc一"), rng.integers(1, 6))) for _ in range(rows)]
+    path.write_text("".join(f"{word}\t{word[::-1]}\n" for word in words), encoding="utf-8")
+    return path
+
+
 @pytest.fixture(scope="session")
 def table() -> Callable[..., Path]:
     """See `write_table`."""
@@ -296,6 +304,7 @@ def listing() -> Callable[..., Path]:
 
 LEAST = "--threads 1 --log-every 3 --steps 7"
 SMALL = "--batch-size 8 --evaluate-every 0.5 --ema 0.9 --net.hidden 8 --net.dropout 0.3"
+PAIRED = "--batch-size 8 --evaluate-every 0.5 --ema 0.9 --net.width 8 --net.dropout 0.3 --accumulate 2 --sampling 0.3"
 VARIED = "--image.shift 1 --image.flip"
 HEARD = "--batch-size 8 --evaluate-every 0.5 --ema 0.9 --net.width 8 --net.dropout 0.3 --accumulate 2"
 
@@ -317,6 +326,8 @@ def words_for() -> Callable[[str, str, Path], list[str]]:
             where = [str(write_series(folder / "销量.csv")), "--window.context", "14", "--window.horizon", "3"]
             return [*words, *HEARD.split(), "--data", *where]
         if data == "default":
+            if task == "translate":
+                return [*words, *PAIRED.split(), "--data", str(write_pairs(folder / "对.tsv"))]
             return words
         if data == "table":
             where = [str(write_table(folder / "t.csv")), "--target", "animal" if task == "classify" else "price"]
