@@ -81,6 +81,14 @@ CASES = {
         3,
         "85.2 %",
     ),
+    "spoken-digits": Case(
+        "free-spoken-digit-dataset, speech, official split",
+        "classify --data free-spoken-digit-dataset",
+        "accuracy",
+        0.98,
+        3,
+    ),
+    "morse": Case("Morse code at 10 dB, default model", "transcribe", "cer", 0.02, 3),
 }
 
 

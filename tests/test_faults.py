@@ -379,7 +379,8 @@ class TestRecipes:
         assert penstock("", *words, "--name", "one").code == 0
         runs = here / "runs" / task
         recorded = json.loads((runs / "one" / "recipe.json").read_text(encoding="utf-8"))
-        assert recorded["image"]["workers"] == (pool.usual_workers() if data == "pictures" else None)
+        if task in LABELLED:
+            assert recorded["image"]["workers"] == (pool.usual_workers() if data == "pictures" else None)
         assert penstock(f"train --recipe {runs / 'one' / 'recipe.json'} --name two").code == 0
         same_runs(runs / "one", runs / "two")
 
@@ -1089,7 +1090,7 @@ class TestFiles:
     """Lines 23 to 28. A case is a whole run, and a like one that was killed in its sixth step; tests work on copies."""
 
     SETTINGS = (
-        "--steps 10 --batch-size 8 --net.hidden 8 --net.dropout 0.3 --threads 1 --log-every 3 --evaluate-every 0.8"
+        "--steps 10 --batch-size 8 --net.dropout 0.3 --threads 1 --log-every 3 --evaluate-every 0.8"
         " --checkpoint-every 0 --name run"
     )
 
@@ -1101,7 +1102,7 @@ class TestFiles:
         task, place = request.param, tmp_path_factory.mktemp("case")
         words = ["train", task, *cls.SETTINGS.split()]
         if task in LABELLED:
-            words += ["--data", str(table(place / "t.csv")), "--target", COLUMN[task]]
+            words += ["--data", str(table(place / "t.csv")), "--target", COLUMN[task], "--net.hidden", "8"]
         for name, moments, code in (("whole", [], 0), ("killed", [(*STEP, 6, signal.SIGKILL)], -signal.SIGKILL)):
             (place / name).mkdir()
             outcome = processes.run(place / name, words, moments)

@@ -170,7 +170,9 @@ def _generated(known: NamedSet) -> Loaded:
     else:
         (names, samples), rate = tones(known.rows, 0), TONES_RATE
     places = [f"{known.name}:{row}" for row in range(1, len(names) + 1)]
-    return Loaded(sounds=Recordings(places, names, samples=samples, rate=rate), target=known.target)
+    made = Recordings(places, names, samples=samples, rate=rate)
+    splits = np.repeat(["train", "validation", "test"], [known.rows - 600, 200, 400])
+    return Loaded(sounds=made, splits=splits, target=known.target)
 
 
 def _idx_set(folder: Path, names: tuple[str, ...]) -> Loaded:

@@ -7,7 +7,7 @@ import hashlib
 import io
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -32,7 +32,8 @@ from penstock.nn.spectrogram import LogMel
 FASTEST = 16_000
 """Samples a second above which nothing is gained for speech."""
 SPEECH = 6_000
-"""Samples a second below which no speech is heard, but signals: coarser spectrograms do for them."""
+"""Samples a second below which no speech is heard, but signals: coarser spectrograms do for them, and what is hidden of
+them cannot be guessed from the rest."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,7 @@ class ReadSounds:
     rate: int | None = None
     bands: int | None = None
     hop: float | None = None
+    masks: int | None = None
     memory: float = 4.0
     skip_bad: int = 0
 
@@ -132,7 +134,9 @@ class AudioMaterial(Material):
         self._settle(rate)
         assert self._held is not None
         examples = InMemory({AUDIO: self._held})
-        self.decided = {"audio": {"rate": rate, "bands": bands, "hop": hop}}
+        masks = reading.masks if reading.masks is not None else 0 if low else 2
+        self._vary = replace(self._vary, masks=masks)
+        self.decided = {"audio": {"rate": rate, "bands": bands, "hop": hop, "masks": masks}}
         return AudioKind(spectrogram, BandScaling.fit(examples, torch.from_numpy(rows), spectrogram), self._vary)
 
     def examples(self, kind: Kind, columns: Mapping[str, Stored]) -> Examples:

@@ -41,7 +41,7 @@ where it takes sequences of tokens or of numbers; and settings of `net`."""
 
 RECURRENT = ("rnn", "jordan", "lstm", "lstm_closed", "gru", "speech")
 """Models that read sequences step by step; their gradients are clipped where nothing else is said."""
-SEQUENCES = {name: MODELS[name] for name in ("rnn", "lstm", "gru", "tcn", "transformer")}
+SEQUENCES = {name: MODELS[name] for name in ("rnn", "jordan", "lstm", "lstm_closed", "gru", "tcn", "transformer")}
 """Models that take sequences."""
 
 TRANSLATORS = {
