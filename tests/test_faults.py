@@ -1097,12 +1097,14 @@ class TestFiles:
     @pytest.fixture(scope="class", params=TASKS)
     @classmethod
     def case(
-        cls, request: Any, processes: Any, tmp_path_factory: pytest.TempPathFactory, table: Writer
+        cls, request: Any, processes: Any, tmp_path_factory: pytest.TempPathFactory, table: Writer, series: Writer
     ) -> tuple[str, list[str], Path]:
         task, place = request.param, tmp_path_factory.mktemp("case")
         words = ["train", task, *cls.SETTINGS.split()]
         if task in LABELLED:
             words += ["--data", str(table(place / "t.csv")), "--target", COLUMN[task], "--net.hidden", "8"]
+        elif task == "forecast":
+            words += ["--data", str(series(place / "s.csv")), "--window.horizon", "3", "--net.width", "8"]
         for name, moments, code in (("whole", [], 0), ("killed", [(*STEP, 6, signal.SIGKILL)], -signal.SIGKILL)):
             (place / name).mkdir()
             outcome = processes.run(place / name, words, moments)
