@@ -1090,19 +1090,21 @@ class TestFiles:
     """Lines 23 to 28. A case is a whole run, and a like one that was killed in its sixth step; tests work on copies."""
 
     SETTINGS = (
-        "--steps 10 --batch-size 8 --net.hidden 8 --net.dropout 0.3 --threads 1 --log-every 3 --evaluate-every 0.8"
+        "--steps 10 --batch-size 8 --net.dropout 0.3 --threads 1 --log-every 3 --evaluate-every 0.8"
         " --checkpoint-every 0 --name run"
     )
 
     @pytest.fixture(scope="class", params=TASKS)
     @classmethod
     def case(
-        cls, request: Any, processes: Any, tmp_path_factory: pytest.TempPathFactory, table: Writer
+        cls, request: Any, processes: Any, tmp_path_factory: pytest.TempPathFactory, table: Writer, sounds: Writer
     ) -> tuple[str, list[str], Path]:
         task, place = request.param, tmp_path_factory.mktemp("case")
         words = ["train", task, *cls.SETTINGS.split()]
         if task in LABELLED:
-            words += ["--data", str(table(place / "t.csv")), "--target", COLUMN[task]]
+            words += ["--data", str(table(place / "t.csv")), "--target", COLUMN[task], "--net.hidden", "8"]
+        elif task == "transcribe":
+            words += ["--data", str(sounds(place)), "--target", "said", "--net.width", "8"]
         for name, moments, code in (("whole", [], 0), ("killed", [(*STEP, 6, signal.SIGKILL)], -signal.SIGKILL)):
             (place / name).mkdir()
             outcome = processes.run(place / name, words, moments)

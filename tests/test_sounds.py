@@ -110,7 +110,7 @@ class TestRefused:
         sounds(here)
         self.refused(penstock, here, 2, "beam.width", flags="--beam.width 0")
         self.refused(penstock, here, 2, "did you mean", flags="--beam.widht 3")
-        self.refused(penstock, here, 2, "model", "speech", flags="--model cnn")
+        self.refused(penstock, here, 2, "model", "did you mean 'tcn'", flags="--model cnn")
         words = f"train classify --data sounds.csv --target first {FEW} --image.size 16"
         penstock(words).refused(2, "image.size", "sounds")
 

@@ -31,6 +31,10 @@ class Ahead:
             self._drawn.append((position, next(self.source).to(self._device)))
         return [batch for _, batch in self._drawn[:count]]
 
+    def put_back(self) -> None:
+        """Draw again what was looked at: computed with another number of threads, it may differ in its last bits."""
+        self.load_state_dict(self.state_dict())
+
     def __next__(self) -> Batch:
         batch = self._drawn.pop(0)[1] if self._drawn else next(self.source).to(self._device)
         if isinstance(self.source, Listening):
