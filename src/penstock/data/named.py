@@ -16,10 +16,12 @@ from penstock.data.arrays import read_idx
 from penstock.data.catalogue import NAMED, NamedSet
 from penstock.data.cifar import read_cifar
 from penstock.data.download import RemoteFile, fetch
+from penstock.data.encoding import read_text
 from penstock.data.morse import RATE as MORSE_RATE
 from penstock.data.morse import messages
 from penstock.data.spoken import spoken_digits
 from penstock.data.tables import read_table
+from penstock.data.tides import tides
 from penstock.data.tones import RATE as TONES_RATE
 from penstock.data.tones import tones
 
@@ -97,6 +99,11 @@ def download(name: str, progress: Callable[[int, int], None] | None = None) -> P
     lacking = _lacking(known, folder)
     total, arrived = sum(file.size for file in lacking), 0
 
+    for file in lacking:
+        if not file.url:
+            problem = f"{file.save_as} is a selection that has no address of its own (from {describe(name).home})"
+            raise DataError(name, problem, f"put the file into {folder}, or name its folder in PENSTOCK_DATA")
+
     def count(received: int) -> None:
         nonlocal arrived
         arrived += received
@@ -120,6 +127,8 @@ def load(name: str, progress: Callable[[int, int], None] | None = None) -> Loade
     if not known.files:
         return _bundled(known)
     folder = locate(name, progress)
+    if known.kind == "text":
+        return _text_set(known.name, folder / known.files[0].save_as)
     if known.cifar is not None:
         images, labels, splits = read_cifar(folder / known.files[0].save_as, known.cifar)
         return Loaded(images=images, labels=labels, splits=splits)
@@ -136,7 +145,11 @@ def _lacking(known: NamedSet, folder: Path) -> list[RemoteFile]:
 
 
 def _bundled(known: NamedSet) -> Loaded:
-    """A set that scikit-learn brings along."""
+    """A set that scikit-learn or Python brings along, or that is generated."""
+    if known.kind == "series":
+        return Loaded(frame=tides(), target=known.target)
+    if known.kind == "text":
+        return Loaded(frame=bundled.pydoc())
     if known.target is None:
         images, labels = bundled.digits()
         return Loaded(images=images[:, None], labels=labels)
@@ -187,3 +200,17 @@ def _bytes(path: Path, dimensions: int) -> np.ndarray:
         problem = f"byte 2: {array.dtype} of {array.ndim} dimensions, instead of uint8 of {dimensions}"
         raise DataError(path, problem, _AGAIN)
     return array
+
+
+def _text_set(name: str, path: Path) -> Loaded:
+    """A text whose last tenth is the test; or a line for each poem, with the form that its first line shows."""
+    text = read_text(path, "utf-8")
+    if NAMED[name].runs_on:
+        cut = len(text) * 9 // 10
+        parts = {"train": text[:cut], "test": text[cut:]}
+        frame = pd.DataFrame({"text": list(parts.values())}, index=[f"{path.name}:{part}" for part in parts])
+        return Loaded(frame=frame, splits=np.array(list(parts)))
+    poems = [line for line in text.split("\n") if line]
+    forms = ["五言" if poem.find("，") == 5 else "七言" for poem in poems]
+    places = [f"{path.name}:{row}" for row in range(1, len(poems) + 1)]
+    return Loaded(frame=pd.DataFrame({"text": poems, "form": forms}, index=places))

@@ -14,7 +14,7 @@ from penstock.core.objective import Listening
 from penstock.core.random import derive
 from penstock.core.ranks import ALONE, Ranks
 from penstock.data.examples import InMemory
-from penstock.data.ragged import LENGTH
+from penstock.data.ragged import LENGTH, Ragged, Stored
 from penstock.data.sources import InOrder, Shuffled
 from penstock.data.tokens import PAD
 
@@ -22,6 +22,8 @@ TOKENS = "tokens"
 """The field of a batch with the tokens (B, T + 1): each but the last is to foretell the one after it."""
 CARRY = "carry."
 """What the names of the fields begin with that hold what a model remembers of the pieces before."""
+TOKENS_AT_ONCE = 16_384
+"""Tokens of a batch in an evaluation."""
 
 
 def compact(tokens: Tensor, size: int) -> Tensor:
@@ -47,6 +49,11 @@ def in_order(tokens: Tensor, length: int, *, batch_size: int) -> InOrder:
     starts = torch.arange(0, len(tokens) - 1, length, device=tokens.device)
     cut = _Cut(tokens, length, phases=0)
     return InOrder(InMemory({"start": starts}), torch.arange(len(starts)), batch_size=batch_size, transform=cut)
+
+
+def widened(batch: Batch, indices: Tensor, seed: int) -> Batch:
+    """Tokens that were stored in a small type, in the type that a model takes."""
+    return Batch({name: value.long() for name, value in batch.items()})
 
 
 @final
@@ -135,3 +142,32 @@ def _enough(tokens: int, length: int) -> None:
     if tokens <= length:
         problem = f"{tokens:,} tokens of text make no piece of {length} and the one after it"
         raise DataError("text", problem, "lower --context, or give more text")
+
+
+def training(
+    stored: Stored, length: int, *, batch_size: int, seed: int, carry: bool, ranks: Ranks = ALONE
+) -> Shuffled | Stream:
+    """What to train on: rows of like length together, pieces of a text at random, or read on where it was, `carry`."""
+    if isinstance(stored, Ragged):
+        rows, lengths = torch.arange(len(stored)), stored.lengths.cpu()
+        return Shuffled(
+            InMemory({TOKENS: stored}),
+            rows,
+            batch_size=batch_size,
+            seed=seed,
+            transform=widened,
+            lengths=lengths,
+            ranks=ranks,
+        )
+    if carry:
+        return Stream(stored, length, batch_size=batch_size, seed=seed, ranks=ranks)
+    return windows(stored, length, batch_size=batch_size, seed=seed, ranks=ranks)
+
+
+def held_out(stored: Stored, length: int) -> InOrder:
+    """What to evaluate on: all rows, or a text in pieces."""
+    batch_size = max(TOKENS_AT_ONCE // length, 1)
+    if isinstance(stored, Ragged):
+        rows = torch.arange(len(stored))
+        return InOrder(InMemory({TOKENS: stored}), rows, batch_size=batch_size, transform=widened)
+    return in_order(stored, length, batch_size=batch_size)

@@ -26,7 +26,9 @@ MODELS = {
     "resnet44": "penstock.models.resnet_cifar:resnet44",
     "resnet56": "penstock.models.resnet_cifar:resnet56",
     "rnn": "penstock.models.sequence:rnn",
+    "jordan": "penstock.models.sequence:jordan",
     "lstm": "penstock.models.sequence:lstm",
+    "lstm_closed": "penstock.models.sequence:lstm_closed",
     "gru": "penstock.models.sequence:gru",
     "tcn": "penstock.models.sequence:tcn",
     "transformer": "penstock.models.sequence:transformer",
@@ -36,10 +38,21 @@ MODELS = {
 rows (and so tables), or any of `channels`, `height` and `width`, where it takes pictures; `vocabulary` or `features`,
 where it takes sequences of tokens or of numbers; and settings of `net`."""
 
-RECURRENT = ("rnn", "lstm", "gru", "speech")
+RECURRENT = ("rnn", "jordan", "lstm", "lstm_closed", "gru", "speech")
 """Models that read sequences step by step; their gradients are clipped where nothing else is said."""
 SEQUENCES = {name: MODELS[name] for name in ("rnn", "lstm", "gru", "tcn", "transformer")}
 """Models that take sequences."""
+
+TRANSLATORS = {
+    "transformer": "penstock.models.translators:transformer",
+    "gru": "penstock.models.translators:gru",
+    "gru-additive": "penstock.models.translators:gru_additive",
+    "gru-plain": "penstock.models.translators:gru_plain",
+    "lstm": "penstock.models.translators:lstm",
+    "lstm-additive": "penstock.models.translators:lstm_additive",
+    "lstm-plain": "penstock.models.translators:lstm_plain",
+}
+"""Models that write one sequence from another; their keywords are `vocabulary`, `outputs` and settings of `net`."""
 
 ACTIVATIONS = {
     "relu": "ReLU",
@@ -111,6 +124,15 @@ def _require(name: str, accepted: Mapping[str, Any], one_of_: Sequence[str], the
         raise RecipeError("model", f"{name!r} takes {takes}, and these data are {these}", f"use {others}")
 
 
+def build_translator(name: str, vocabulary: int, outputs: int, net: NetSettings) -> nn.Module:
+    """A model by name that reads a vocabulary and writes another, of `outputs` tokens.
+
+    Raises RecipeError where model and settings do not go together.
+    """
+    make = _find(name, TRANSLATORS)
+    return make(vocabulary=vocabulary, outputs=outputs, **_settings(name, inspect.signature(make).parameters, net))
+
+
 def _for_table(sizes: Mapping[str, Any], net: NetSettings, body: Callable[[int], nn.Module]) -> nn.Module:
     """Rows reach a flat model through embeddings of their categories, and of their numbers if asked for."""
     from penstock.models.tabular import Tabular
@@ -132,7 +154,9 @@ def _settings(name: str, accepted: Mapping[str, Any], net: NetSettings) -> dict[
     from torch import nn
 
     chosen: dict[str, Any] = {}
-    for key in ("hidden", "widths", "dropout", "activation", "width", "layers", "heads", "bidirectional"):
+    for key in NetSettings.model_fields:
+        if key in ("numbers", "sigma"):  # of what stands before a model of tables
+            continue
         value, default = getattr(net, key), NetSettings.model_fields[key].get_default(call_default_factory=True)
         if key in accepted and value not in ([], None):
             chosen[key] = getattr(nn, ACTIVATIONS[value]) if key == "activation" else value

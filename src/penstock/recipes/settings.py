@@ -105,7 +105,7 @@ class SplitSettings(Settings):
     test: Annotated[float, Field(gt=0, lt=1, description="share for the test, where none is given")] = 0.2
 
 
-class TableSettings(Settings):
+class ReadSettings(Settings):
     """How to read a table."""
 
     delimiter: Annotated[
@@ -119,6 +119,11 @@ class TableSettings(Settings):
     present: Annotated[
         list[str], Field(description="texts that are values, although they usually mean a missing one, e.g. none")
     ] = Field(default_factory=list)
+
+
+class TableSettings(ReadSettings):
+    """How to read a table, and what to do with its numbers."""
+
     scaling: Annotated[
         Literal["standard", "quantile"],
         Field(description="of numbers: to mean 0 and deviation 1, or by rank to a normal"),
@@ -220,6 +225,13 @@ class NetSettings(Settings):
     heads: Annotated[int | None, Field(ge=1, le=1024, description="attention heads (transformer)")] = None
     bidirectional: Annotated[
         bool | None, Field(description="read sequences from both ends (rnn, lstm, gru); by the task if not given")
+    ] = None
+    positions: Annotated[
+        Literal["rotary", "sinusoidal", "learned"] | None,
+        Field(description="how a transformer is told the order of steps; by the model if not given"),
+    ] = None
+    pre_norm: Annotated[
+        bool | None, Field(description="normalise before each part of a transformer, not after; by the model")
     ] = None
     activation: Annotated[
         Literal["relu", "gelu", "tanh", "sigmoid", "leaky_relu", "silu"],

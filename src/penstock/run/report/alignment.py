@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from penstock.run.report.findings import Mistake, Piece
 from penstock.run.report.markup import Html, Section, element, join, percent, picture, show
-from penstock.run.report.records import Mistake, Piece, RunRecord
+from penstock.run.report.records import RunRecord
 
 SHOWN = 12
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from penstock.run.report.findings import Mistake
 from penstock.run.report.markup import Column, Html, Section, element, join, number, percent, picture, show, table
-from penstock.run.report.records import Mistake, RunRecord
+from penstock.run.report.records import RunRecord
 
 LIMIT = 60
 COLUMNS = 24
