@@ -284,6 +284,46 @@ def pictures() -> Callable[..., Path]:
     return write_pictures
 
 
+def write_texts(path: Path, rows: int = 40, seed: int = 0) -> Path:
+    """A csv of sentences that tell by one word what they are about. They can be learned."""
+    rng = np.random.default_rng(seed)
+    lines = ["text,subject"]
+    for row in range(rows):
+        words = [*rng.choice(["the", "of", "and", "to", "一", "see", "more"], rng.integers(5, 12)), f"n{row}"]
+        words.insert(int(rng.integers(len(words))), ("water", "turbine", "闸门")[row % 3])
+        lines.append(f"{' '.join(words)},{('stream', 'machine', '门')[row % 3]}")
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return path
+
+
+def write_tagged(path: Path, rows: int = 50, seed: int = 0) -> Path:
+    """Sentences in two columns; what follows "in" is a place, of one word or two. They can be learned."""
+    rng = np.random.default_rng(seed)
+    blocks = []
+    for _ in range(rows):
+        words = [
+            (str(word), "O") for word in rng.choice(["the", "gate", "was", "seen", "水", "New"], rng.integers(2, 6))
+        ]
+        place = [("New", "B-place"), ("York", "I-place")] if rng.random() < 0.5 else [("北京", "B-place")]
+        at = int(rng.integers(len(words) + 1))
+        words[at:at] = [("in", "O"), *place]
+        blocks.append("".join(f"{word}\t{tag}\n" for word, tag in words))
+    path.write_text("\n".join(blocks), encoding="utf-8")
+    return path
+
+
+@pytest.fixture(scope="session")
+def texts() -> Callable[..., Path]:
+    """See `write_texts`."""
+    return write_texts
+
+
+@pytest.fixture(scope="session")
+def tagged() -> Callable[..., Path]:
+    """See `write_tagged`."""
+    return write_tagged
+
+
 @pytest.fixture(scope="session")
 def sounds() -> Callable[..., Path]:
     """See `write_sounds`."""
@@ -336,6 +376,8 @@ def words_for() -> Callable[[str, str, Path], list[str]]:
         if task == "transcribe":  # its default is two hours of Morse code
             where = [str(write_sounds(folder)), "--target", "said"]
             return [*words, *HEARD.split(), "--data", *where]
+        if task == "tag":
+            return [*words, *HEARD.split(), "--data", str(write_tagged(folder / "词.conll"))]
         if task == "forecast":
             where = [str(write_series(folder / "销量.csv")), "--window.context", "14", "--window.horizon", "3"]
             return [*words, *HEARD.split(), "--data", *where]
@@ -345,6 +387,9 @@ def words_for() -> Callable[[str, str, Path], list[str]]:
             if task == "translate":
                 return [*words, *PAIRED.split(), "--data", str(write_pairs(folder / "对.tsv"))]
             return words
+        if data == "texts":
+            where = [str(write_texts(folder / "texts.csv")), "--target", "subject", "--model", "gru"]
+            return [*words, *HEARD.split(), "--data", *where]
         if data == "table":
             where = [str(write_table(folder / "t.csv")), "--target", "animal" if task == "classify" else "price"]
             where += ["--accumulate", "2"]

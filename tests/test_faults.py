@@ -46,6 +46,7 @@ Words = Callable[[str, str, Path], list[str]]
 
 LABELLED = [task for task in TASKS if issubclass(recipe_type(task), Labelled)]
 CASES = [(task, "default") for task in TASKS] + [(task, data) for task in LABELLED for data in ("table", "pictures")]
+CASES.append(("classify", "texts"))
 COLUMN = {"classify": "animal", "regress": "price"}
 
 every_task = pytest.mark.parametrize("task", TASKS)
