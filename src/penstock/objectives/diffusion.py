@@ -74,13 +74,14 @@ class Diffusion(Objective):
         self,
         noise: Tensor,
         *,
-        steps: int = 50,
+        steps: int | None = None,
         eta: float = 0.0,
         labels: Tensor | None = None,
         guidance: float = 0.0,
         generator: torch.Generator | None = None,
     ) -> Tensor:
-        """Examples (B, ...), between -1 and 1, of normal `noise` of their shape, in so many steps.
+        """Examples (B, ...), between -1 and 1, of normal `noise` of their shape, in so many steps: 50 if not
+        given, or all that there are.
 
         With `eta` 0 they follow from the noise alone (Song et al. 2021, "Denoising diffusion implicit models", equation
         (12)); with 1 and all steps, each step adds as much noise as in Ho et al. 2020, algorithm 2. `guidance` w moves
@@ -88,6 +89,7 @@ class Diffusion(Objective):
         that the schedule does not have.
         """
         most = self.schedule.steps
+        steps = min(50, most) if steps is None else steps
         if not 1 <= steps <= most:
             raise RecipeError("steps", f"{steps} sampling steps", f"give 1 to {most}, as many as in training")
         if not 0 <= eta <= 1:

@@ -181,7 +181,7 @@ class Frames(Likelihood):
         spectrum, lengths = truth
         steps, bands = spectrum.shape[1:]
         away = (full(output)[:, :steps] - spectrum).square().sum(2)  # (B, T)
-        return away.masked_fill(~within(lengths, steps), 0.0).sum(1), lengths * bands
+        return away.masked_fill(~within(lengths, steps), 0.0).sum(1), (lengths * bands).to(away.dtype)
 
 
 def full(output: Tensor) -> Tensor:
