@@ -15,10 +15,13 @@ import numpy as np
 
 TRIAL_EXAMPLES, TRIAL_STEPS = 256, 20
 FASHION_MEAN, FASHION_STD = 0.2860, 0.3530
+GATES = {"lstm": 4, "gru": 3}
+"""How many times as many rows as units the weights of a recurrent layer have; in torch's order: i f g o, and r z n."""
+CHARACTERS, STEPS = 65, 64
 
 
 class Layer(NamedTuple):
-    """One of linear, conv (3 x 3, padded), relu, pool (2 x 2, maximum), flatten."""
+    """One of linear, conv (3 x 3, padded), relu, pool (2 x 2, maximum), flatten, embedding, lstm, gru."""
 
     kind: str
     inputs: int = 0
@@ -26,7 +29,7 @@ class Layer(NamedTuple):
 
 
 class Data(NamedTuple):
-    """Examples (N, ...) float32 with answers (N, 1) float32 or (N,) int64, and where they come from."""
+    """Examples (N, ...) with answers (N, 1) float32, (N,) int64 or, one a step, (N, T) int64; where they come from."""
 
     x: np.ndarray
     y: np.ndarray
@@ -74,6 +77,7 @@ class Task:
             return float((np.logaddexp(0, -out[:, 0]) + np.logaddexp(0, out[:, 1])).mean())
         if not self.classes:
             return float(((out.reshape(y.shape) - y) ** 2).mean())
+        out, y = out.reshape(-1, out.shape[-1]), y.reshape(-1)
         shifted = out - out.max(1, keepdims=True)
         return float((np.log(np.exp(shifted).sum(1)) - shifted[np.arange(len(y)), y]).mean())
 
@@ -109,7 +113,10 @@ class Case:
 
 
 def draw(layers: tuple[Layer, ...], seed: int) -> list[Weights]:
-    """Normal weights of variance 2 / inputs (He et al. 2015, equation (10)), biases of zero."""
+    """Normal weights of variance 2 / inputs (He et al. 2015, equation (10)), biases of zero.
+
+    A recurrent layer has two weights, from its inputs and from its own past, of variance 1 / (3 outputs).
+    """
     random = np.random.default_rng(seed)
     found = []
     for layer in layers:
@@ -118,6 +125,14 @@ def draw(layers: tuple[Layer, ...], seed: int) -> list[Weights]:
             scale = math.sqrt(2 / math.prod(shape[1:]))
             weight = (random.standard_normal(shape) * scale).astype(np.float32)
             found.append(Weights(weight, np.zeros(layer.outputs, np.float32)))
+        elif layer.kind == "embedding":
+            weight = random.standard_normal((layer.inputs, layer.outputs)).astype(np.float32)
+            found.append(Weights(weight, np.zeros(0, np.float32)))
+        elif layer.kind in GATES:
+            rows = GATES[layer.kind] * layer.outputs
+            for columns in (layer.inputs, layer.outputs):
+                weight = (random.standard_normal((rows, columns)) / math.sqrt(3 * layer.outputs)).astype(np.float32)
+                found.append(Weights(weight, np.zeros(rows, np.float32)))
     return found
 
 
@@ -162,6 +177,18 @@ def circle(examples: int) -> Data:
     return Data(points, np.zeros((examples, 1), np.float32), "points on a circle")
 
 
+def characters(examples: int) -> Data:
+    """Windows of tinyshakespeare (N, 64), and the character after each (N, 64); without its file, random text."""
+    file = Path(os.environ.get("PENSTOCK_DATA", "")) / "tinyshakespeare" / "input.txt"
+    needed = examples * STEPS + 1
+    if not file.is_file():
+        text, origin = np.random.default_rng(0).integers(0, CHARACTERS, needed), "random text"
+    else:
+        text, origin = np.unique(np.frombuffer(file.read_bytes(), np.uint8), return_inverse=True)[1], "tinyshakespeare"
+    x, y = (text[at : at + examples * STEPS].reshape(examples, STEPS).astype(np.int64) for at in (0, 1))
+    return Data(x, y, origin)
+
+
 def diabetes(examples: int) -> Data:
     """The first rows of the embedded table, standardised."""
     from sklearn.datasets import load_diabetes
@@ -184,6 +211,20 @@ _CNN = (
     *(Layer("conv", 32, 64), Layer("relu"), Layer("pool"), Layer("flatten")),
     *(Layer("linear", 64 * 49, 128), Layer("relu"), Layer("linear", 128, 10)),
 )
+
+
+def _recurrent(kind: str) -> Case:
+    layers = (Layer("embedding", CHARACTERS, 256), Layer(kind, 256, 256), Layer("linear", 256, CHARACTERS))
+    return Case(
+        title=f"{kind.upper()} 1 x 256 on characters, batch 64; a sample is 64 characters",
+        nets={"model": layers},
+        batch=64,
+        make=characters,
+        quick=Length(2_560, 1, 2),
+        full=Length(5_120, 1, 3),
+        tolerance=0.03,
+    )
+
 
 # Examples are whole batches, so that no library compiles a second time for a smaller last one.
 CASES: dict[str, Case] = {
@@ -214,6 +255,8 @@ CASES: dict[str, Case] = {
         full=Length(40_960, 1, 6),
         tolerance=0.25,
     ),
+    "lstm": _recurrent("lstm"),
+    "gru": _recurrent("gru"),
     "pair": Case(
         title="Adversarial pair on points, 2-64-64-2 and 2-64-64-1, batch 256",
         nets={"generator": perceptron(2, 64, 64, 2), "discriminator": perceptron(2, 64, 64, 1)},

@@ -112,6 +112,21 @@ _COMMAND = (
     " --steps 100 --optim.name adam --optim.lr 1e-3 --optim.schedule constant"
 )
 
+_RECURRENT = Race(
+    {
+        "auto": _AUTO,
+        "float32": _FLOAT32,
+        "lightning": _LIGHTNING,
+        "lightning-bf16": _LIGHTNING_BF16,
+        "keras-torch": _keras("torch"),
+        "keras-jax": _keras("jax"),
+        "keras-jax-bf16": _keras("jax", **_BF16),
+        "plain": _PLAIN,
+    },
+    "plain",
+    (Bar("auto", "lightning", 2.5), Bar("auto", "keras-torch", 2.5), Bar("auto", "keras-jax", 2.5)),
+)
+
 RACES: dict[str, Race] = {
     "table": Race(
         {
@@ -162,6 +177,8 @@ RACES: dict[str, Race] = {
         "plain",
         (Bar("float32", "lightning", 1.5), Bar("auto", "lightning", 2.0)),
     ),
+    "lstm": _RECURRENT,
+    "gru": _RECURRENT,
     "pair": Race(
         {
             "eager": _penstock("eager", "train_pair", compile="off", precision="float32"),

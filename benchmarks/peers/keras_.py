@@ -60,13 +60,19 @@ def _build(layers: tuple[Layer, ...], shape: tuple[int, ...]) -> keras.Sequentia
                 net.add(keras.layers.ReLU())
             case "pool":
                 net.add(keras.layers.MaxPooling2D(2))
+            case "embedding":
+                net.add(keras.layers.Embedding(layer.inputs, layer.outputs))
+            case "lstm":
+                net.add(keras.layers.LSTM(layer.outputs, return_sequences=True))
+            case "gru":
+                net.add(keras.layers.GRU(layer.outputs, return_sequences=True))
             case _:
                 net.add(keras.layers.Flatten())
     return net
 
 
 def _start(net: keras.Sequential, weights: list[Weights], channels_first: bool) -> None:
-    """Set the initial weights; Keras keeps a kernel's inputs before its outputs."""
+    """Set the initial weights; Keras keeps a kernel's inputs before its outputs, and a GRU's gates as z r n."""
     left = iter(weights)
     channels = 0  # of the pictures that were flattened: Keras always puts the channels last there
     for layer in net.layers:
@@ -75,6 +81,14 @@ def _start(net: keras.Sequential, weights: list[Weights], channels_first: bool) 
         elif isinstance(layer, keras.layers.Conv2D):
             weight, bias = next(left)
             layer.set_weights([weight.transpose(2, 3, 1, 0), bias])
+        elif isinstance(layer, keras.layers.Embedding):
+            layer.set_weights([next(left).weight])
+        elif isinstance(layer, keras.layers.LSTM):
+            (inputs, bias), (past, more) = next(left), next(left)
+            layer.set_weights([inputs.T, past.T, bias + more])
+        elif isinstance(layer, keras.layers.GRU):
+            given = [_z_first(array) for weights in (next(left), next(left)) for array in weights]
+            layer.set_weights([given[0].T, given[2].T, np.stack([given[1], given[3]])])
         elif isinstance(layer, keras.layers.Dense):
             weight, bias = next(left)
             if channels:
@@ -82,3 +96,9 @@ def _start(net: keras.Sequential, weights: list[Weights], channels_first: bool) 
                 weight = weight.reshape(-1, channels, pixels).transpose(0, 2, 1).reshape(len(weight), -1)
                 channels = 0
             layer.set_weights([weight.T, bias])
+
+
+def _z_first(gates: np.ndarray) -> np.ndarray:
+    """Rows of the gates r z n as z r n."""
+    r, z, n = np.split(gates, 3)
+    return np.concatenate([z, r, n])

@@ -71,9 +71,24 @@ class Adversarial(Objective):
         yield Update(loss, role="generator", weight=len(real))
 
 
+class EveryStep(Objective):
+    """The next character at every step."""
+
+    def __init__(self, task: Task) -> None:
+        super().__init__()
+        self.model, self.criterion = torch_net.model(task), torch_net.criterion(task)
+
+    def loss(self, batch: Batch) -> Update:
+        """Cross-entropy over all steps."""
+        return Update(self.criterion(self.model(batch["x"]), batch["target"]), weight=batch["target"].numel())
+
+
 def train(task: Task, laps: Laps, **plan: Any) -> np.ndarray:
     """One role; `plan` are settings of the engine's plan other than its defaults."""
-    objective = (Classification if task.classes else Regression)(torch_net.model(task), ["x"])
+    if task.data.y.ndim > 1 and task.classes:
+        objective: Any = EveryStep(task)
+    else:
+        objective = (Classification if task.classes else Regression)(torch_net.model(task), ["x"])
     x, y = torch_net.tensors(task)
     _run(task, laps, objective, {"x": x, "target": y if task.classes else y[:, 0]}, plan)
     return torch_net.outputs(objective.model, task.data.x)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from peers.cases import Layer, Task, Weights
 
@@ -23,9 +24,39 @@ def build(layers: tuple[Layer, ...], weights: list[Weights]) -> nn.Sequential:
                 modules.append(nn.ReLU())
             case "pool":
                 modules.append(nn.MaxPool2d(2))
+            case "embedding":
+                modules.append(nn.Embedding.from_pretrained(torch.tensor(next(left).weight), freeze=False))
+            case "lstm" | "gru":
+                modules.append(Recurrent(layer, next(left), next(left)))
             case _:
                 modules.append(nn.Flatten())
     return nn.Sequential(*modules)
+
+
+class Recurrent(nn.Module):
+    """A recurrent layer of torch's, of which the next layer is given the output of every step."""
+
+    def __init__(self, layer: Layer, *weights: Weights) -> None:
+        super().__init__()
+        kind = nn.LSTM if layer.kind == "lstm" else nn.GRU
+        self.layer = kind(layer.inputs, layer.outputs, batch_first=True)
+        with torch.no_grad():
+            for name, given in zip(("ih", "hh"), weights, strict=True):
+                getattr(self.layer, f"weight_{name}_l0").copy_(torch.from_numpy(given.weight))
+                getattr(self.layer, f"bias_{name}_l0").copy_(torch.from_numpy(given.bias))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, T, inputs) to (B, T, outputs)."""
+        found: Tensor = self.layer(x)[0]
+        return found
+
+
+class EveryStep(nn.Module):
+    """Cross-entropy over all steps."""
+
+    def forward(self, output: Tensor, target: Tensor) -> Tensor:
+        """Logits (B, T, K) against classes (B, T)."""
+        return F.cross_entropy(output.flatten(0, 1), target.flatten())
 
 
 def model(task: Task) -> nn.Sequential:
@@ -40,6 +71,8 @@ def tensors(task: Task) -> tuple[Tensor, Tensor]:
 
 def criterion(task: Task) -> nn.Module:
     """The loss that is minimised."""
+    if task.classes and task.data.y.ndim > 1:
+        return EveryStep()
     return nn.CrossEntropyLoss() if task.classes else nn.MSELoss()
 
 

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from penstock.core.batch import Batch
 from penstock.core.errors import RecipeError
+from penstock.core.ranks import Place, Ranks
 from penstock.data.examples import Examples, InMemory
 from penstock.data.sources import InOrder, Shuffled, Transform
 
@@ -180,3 +181,55 @@ def test_in_order_once_for_each_iteration() -> None:
     assert [batch["x"].tolist() for batch in islice(source, 1)] == [[5, 3]]
     shifted = InOrder(numbered(), torch.arange(3), batch_size=2, transform=lambda b, i, s: Batch(x=b["x"] + i + s))
     assert [batch["x"].tolist() for batch in shifted] == [[0, 2], [4]]
+
+
+@pytest.mark.parametrize("count", [20, 23])
+def test_several_at_once_are_the_next_ones(count: int) -> None:
+    source, reference = shuffled(count=count), shuffled(count=count)
+    alike = 0
+    for step in range(9):  # two epochs and a half; groups go on from one into the next
+        position = source.state_dict()
+        found = source.together(3)
+        assert source.state_dict() == position
+        batches = [next(reference) for _ in range(3)]
+        if len({batch.size for batch in batches}) > 1:
+            assert found is None
+            for expected in batches:
+                torch.testing.assert_close(dict(next(source)), dict(expected), rtol=0, atol=0)
+        else:
+            alike += 1
+            assert found is not None
+            expected = {name: torch.stack([batch[name] for batch in batches]) for name in batches[0]}
+            torch.testing.assert_close(found, expected, rtol=0, atol=0)
+            if step % 2:
+                source.skip(3)
+            else:
+                assert [next(source)["x"].tolist() for _ in range(3)] == expected["x"].tolist()
+        assert source.state_dict() == reference.state_dict()
+    assert alike == (9 if count == 20 else 4)
+
+
+def test_several_are_not_fetched_at_once_where_each_is_fetched_or_changed() -> None:
+    assert shuffled(transform=lambda batch, indices, seed: batch).together(2) is None
+
+    class Half(Ranks):
+        def _open(self) -> None:
+            """No process is there to be met."""
+
+    assert shuffled(ranks=Half(Place(0, 2, 0, 2))).together(2) is None
+
+    class Streamed(Examples):
+        def stream(self, wanted: Iterable[Tensor]) -> Iterator[tuple[Tensor, Batch]]:
+            raise AssertionError("nothing is to be fetched")
+
+    assert Shuffled(Streamed(), INDICES, batch_size=5, seed=1).together(2) is None
+
+
+def test_an_order_that_was_made_for_another_epoch_is_not_taken() -> None:
+    source = shuffled(count=20)
+    first = next(source)["x"].tolist()
+    start = source.state_dict() | {"position": 0}
+    source.load_state_dict({"epoch": 3, "position": 0})
+    source.together(4)
+    source.load_state_dict(start)
+    assert next(source)["x"].tolist() == first

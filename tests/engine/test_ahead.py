@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ import torch
 
 from penstock.core.batch import Batch
 from penstock.core.errors import DataError
+from penstock.core.objective import Stacking
 from penstock.engine.ahead import Ahead
 
 CPU = torch.device("cpu")
@@ -82,3 +84,67 @@ def test_batches_before_a_lost_one_are_kept() -> None:
 def test_batches_come_on_the_device() -> None:
     ahead = Ahead(Counting(), torch.device("meta"))
     assert {batch["x"].device.type for batch in (*ahead.peek(1), next(ahead), next(ahead))} == {"meta"}
+
+
+class Stacked(Counting, Stacking):
+    """Two at once, as long as they are below `most`."""
+
+    def __init__(self, most: int) -> None:
+        super().__init__()
+        self.most, self.asked = most, 0
+
+    def together(self, count: int) -> dict[str, torch.Tensor] | None:
+        self.asked += 1
+        at = self.position
+        return None if at + count > self.most else {"x": torch.arange(at, at + count)[:, None]}
+
+    def skip(self, count: int) -> None:
+        self.position += count
+
+
+@pytest.mark.parametrize("source", [Counting, lambda: Stacked(100), lambda: Stacked(5)])
+def test_several_together_stay_the_next_ones_until_they_are_skipped(source: Callable[[], Counting]) -> None:
+    ahead = Ahead(source(), CPU)
+    for at in (0, 2, 4):
+        for _ in range(2):
+            assert ahead.state_dict() == {"position": at}
+            found = ahead.together(2)
+            assert found is not None
+            assert found["x"].tolist() == [[at], [at + 1]]
+        ahead.skip(2)
+    assert numbers([*ahead.peek(1), next(ahead)]) == [6, 6]
+
+
+def test_what_was_looked_at_comes_first_together_too() -> None:
+    within = Stacked(100)
+    ahead = Ahead(within, CPU)
+    ahead.peek(1)
+    found = ahead.together(2)
+    assert found is not None
+    assert (found["x"].tolist(), within.asked) == ([[0], [1]], 0)
+    ahead.skip(2)
+    assert ahead.state_dict() == {"position": 2}
+    ahead.together(2)
+    assert within.asked == 1
+
+
+def test_together_they_come_on_the_device() -> None:
+    for source in (Counting(), Stacked(100)):
+        found = Ahead(source, torch.device("meta")).together(2)
+        assert found is not None
+        assert (found["x"].device.type, found["x"].shape) == ("meta", (2, 1))
+
+
+@pytest.mark.parametrize(
+    "other", [{"x": torch.zeros(2)}, {"x": torch.zeros(1, dtype=torch.long)}, {"y": torch.zeros(1)}]
+)
+def test_unlike_batches_are_not_put_together(other: dict[str, torch.Tensor]) -> None:
+    class Unlike(Counting):
+        def __next__(self) -> Batch:
+            self.position += 1
+            return Batch({"x": torch.zeros(1)} if self.position % 2 else other)
+
+    ahead = Ahead(Unlike(), CPU)
+    assert ahead.together(2) is None
+    assert ahead.state_dict() == {"position": 0}
+    assert next(ahead)["x"].tolist() == [0.0]

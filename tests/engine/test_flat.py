@@ -9,7 +9,7 @@ from torch import nn
 from penstock.core.errors import RecipeError
 from penstock.engine.flat import ALIGNMENT, Flat
 from penstock.engine.role import Role
-from penstock.engine.tuning.kernels import lay_out
+from penstock.engine.tuning.layout import lay_out
 from penstock.engine.tuning.threads import set_threads
 from penstock.optim.adam import AdamW
 from penstock.optim.sgd import SGD

@@ -3,8 +3,9 @@
     python tests/golden/make.py             all of them, with how far each is from what was written before
     python tests/golden/make.py classify    some of them
 
-Float32, one thread, seed 0, on the processor, not compiled. `tests/test_golden.py` compares. A change that is meant to
-change numbers writes them anew, and says so in its commit; one that is not must leave these files alone.
+Float32, one thread, seed 0, on the processor, not compiled, channels first. `tests/test_golden.py` compares. A change
+that is meant to change numbers writes them anew, and says so in its commit; one that is not must leave these files
+alone.
 """
 
 from __future__ import annotations
@@ -26,7 +27,10 @@ from penstock.recipes.recipe import TASKS, recipe_type
 from penstock.run.execute import make_engine
 
 FOLDER = Path(__file__).parent
-SAME = "--steps 10 --log-every 1 --device cpu --precision float32 --threads 1 --compile off --onednn off --seed 0"
+SAME = (
+    "--steps 10 --log-every 1 --device cpu --precision float32 --threads 1 --compile off --onednn off"
+    " --no-channels-last --seed 0"
+)
 PICTURES = "pictures.npz"
 """Handwritten digits with a number to predict, how dark each is."""
 

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris
 
-from penstock.kinds.audit import audit, audit_images
+from penstock.kinds.audit import audit, audit_contents
 from penstock.kinds.columns import infer_columns
 
 N = 1000
@@ -153,16 +153,16 @@ def test_pictures():
     splits = parts(N)
     digests = [f"{row:x}".encode() for row in range(N)]
     labels = pd.Series(classes().to_numpy(), index=[f"图/{row}.png" for row in range(N)], dtype=object)
-    assert audit_images(digests, labels, "classify", splits) == []
+    assert audit_contents(digests, labels, "classify", splits) == []
     one, other = int(splits["train"][0]), int(splits["test"][0])
     digests[other] = digests[one]
     labels.iloc[[one, other]] = ["yes", "no"]
-    shared, unlike = audit_images(digests, labels, "classify", splits)
+    shared, unlike = audit_contents(digests, labels, "classify", splits)
     assert shared.startswith("1 picture of test also stands in train, with another target (")
     assert f"图/{other}.png and 图/{one}.png" in shared
     assert unlike.startswith("1 picture stands under different labels (")
     labels.iloc[other] = "yes"
-    (shared,) = audit_images(digests, labels, "classify", splits)
+    (shared,) = audit_contents(digests, labels, "classify", splits)
     assert "with the same target" in shared
     labels.iloc[splits["train"]] = "yes"
-    assert any("always answering it" in line for line in audit_images(digests, labels, "classify", splits))
+    assert any("always answering it" in line for line in audit_contents(digests, labels, "classify", splits))

@@ -17,5 +17,5 @@ def test_every_name_has_one_direction() -> None:
 def test_a_typo_gets_the_nearest_name() -> None:
     with pytest.raises(RecipeError, match=r"^monitor: no metric is called 'acuracy'; did you mean 'accuracy'\?$"):
         higher_is_better("acuracy")
-    with pytest.raises(RecipeError, match=r"'准确率'; choose one of: accuracy, auc, error, "):
+    with pytest.raises(RecipeError, match=r"'准确率'; choose one of: accuracy, auc, bits_per_character, "):
         higher_is_better("准确率")

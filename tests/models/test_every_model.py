@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from penstock.core.errors import RecipeError
-from penstock.models import resnet, resnet_cifar
+from penstock.models import resnet, resnet_cifar, sequence
 from penstock.models.cnn import CNN
 from penstock.models.linear import Linear
 from penstock.models.mlp import MLP
@@ -37,6 +37,10 @@ def rows(batch: int) -> tuple[Tensor, Tensor]:
     return torch.randn(batch, 3), torch.stack([torch.randint(4, (batch,)), torch.randint(7, (batch,))], dim=1)
 
 
+def tokens(batch: int) -> tuple[Tensor, Tensor]:
+    return torch.randint(9, (batch, 12)), torch.tensor([12, 3, 7, 1, 12, 5])[:batch]
+
+
 def pictures(*size: int) -> Callable[[int], tuple[Tensor]]:
     return lambda batch: (torch.randn(batch, *size),)
 
@@ -51,6 +55,11 @@ MODELS: dict[str, tuple[Make, Callable[[int], tuple[Tensor, ...]]]] = {
     "cnn hidden": (lambda: small_cnn(hidden=[11], batch_norm=False, dropout=0.3, convolutions=2), pictures(3, 13, 10)),
     "resnet basic": (lambda: shallow_resnet(resnet.BasicBlock), pictures(2, 64, 48)),
     "resnet bottleneck": (lambda: shallow_resnet(resnet.Bottleneck), pictures(2, 64, 48)),
+    "rnn": (lambda: sequence.rnn(vocabulary=9, outputs=5, width=8, pooled=True), tokens),
+    "jordan": (lambda: sequence.jordan(features=3, outputs=5, width=8, pooled=True), pictures(12, 3)),
+    "lstm": (lambda: sequence.lstm(vocabulary=9, outputs=5, width=8, layers=2, dropout=0.3, pooled=True), tokens),
+    "gru": (lambda: sequence.gru(features=3, outputs=5, width=8, bidirectional=True, pooled=True), pictures(12, 3)),
+    "tcn": (lambda: sequence.tcn(features=3, outputs=5, width=8, stride=2, pooled=True), pictures(12, 3)),
     "resnet cifar": (lambda: resnet_cifar.CifarResNet(blocks=1, outputs=5, channels=2), pictures(2, 15, 12)),
 }
 

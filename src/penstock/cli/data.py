@@ -36,14 +36,14 @@ def run(words: Sequence[str]) -> int:
 
     if given.what == "list":
         for known in NAMED.values():
-            print(f"{known.name:<20}{known.task:<10}{known.kind:<7}{known.rows:>8,}  {known.summary}")
+            print(f"{known.name:<26}{known.task:<11}{known.kind:<7}{known.rows:>8,}  {known.summary}")
         return 0
     if given.name is None:
         raise RecipeError("data", f"{given.what} which set?", suggest("", NAMED))
     known = describe(given.name)
     if given.what == "download":
-        if not known.files:
-            print(f"{known.name} comes with scikit-learn: nothing to download")
+        if not known.files and known.by_hand is None:
+            print(f"{known.name} comes with Penstock and what it needs: nothing to download")
         else:
             print(locate(known.name, show_progress))
         return 0

@@ -80,18 +80,25 @@ def _lines() -> list[str]:
 
 
 def as_csv(predictions: Sequence[Mapping[str, Any]]) -> str:
-    """One line a prediction: input, prediction, and for classes the probability of each.
+    """One line a prediction: input, time and column of a series, prediction, and each probability or quantile.
 
     A text that a spreadsheet would take for a formula gets an apostrophe in front.
     """
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
-    classes = list(predictions[0].get("probabilities", {})) if predictions else []
-    writer.writerow(["input", "prediction", *(_inert(f"probability {name}") for name in classes)])
+    first = predictions[0] if predictions else {}
+    plain = [
+        name for name in ("input", "time", "column", "prediction") if name in first or name in ("input", "prediction")
+    ]
+    groups = [(name, one, list(first[name])) for name, one in _GROUPS.items() if name in first]
+    writer.writerow([*plain, *(_inert(f"{one} {key}") for _, one, keys in groups for key in keys)])
     for row in predictions:
-        shares = [f"{row['probabilities'][name]:.6g}" for name in classes]
-        writer.writerow([_inert(row["input"]), _inert(row["prediction"]), *shares])
+        shares = [f"{row[name][key]:.6g}" for name, _, keys in groups for key in keys]
+        writer.writerow([*(_inert(row[name]) for name in plain), *shares])
     return file.getvalue()
+
+
+_GROUPS = {"probabilities": "probability", "quantiles": "quantile"}
 
 
 def _inert(cell: object) -> object:

@@ -119,3 +119,18 @@ class Listening(ABC):
     @abstractmethod
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go to a position."""
+
+
+class Stacking(ABC):
+    """What a source is besides, if it can give several batches at once for less than the price of each."""
+
+    @abstractmethod
+    def together(self, count: int) -> dict[str, Tensor] | None:
+        """The next `count` batches, stacked: (count, B, ...) a field. They stay the next ones.
+
+        None where their sizes differ, or where it would have to fetch them one by one.
+        """
+
+    @abstractmethod
+    def skip(self, count: int) -> None:
+        """Go on to the batch after so many."""

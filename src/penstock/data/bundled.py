@@ -1,4 +1,7 @@
-"""The sets that scikit-learn brings along, read from its files: importing it takes longer than a short training."""
+"""The sets that scikit-learn and Python bring along.
+
+Those of scikit-learn are read from its files: importing it takes longer than a short training.
+"""
 
 from __future__ import annotations
 
@@ -65,6 +68,17 @@ def table(name: str, target: str) -> pd.DataFrame:
     frame = pd.DataFrame(rows[:, :-1], columns=list(_WINE if name == "wine" else _CELLS))
     frame[target] = pd.Series(classes[rows[:, -1].astype(int)], dtype=object)
     return frame
+
+
+def pydoc() -> pd.DataFrame:
+    """The topics of Python's own help, a text each. Raises DataError where the interpreter came without them."""
+    try:
+        from pydoc_data.topics import topics
+    except ImportError:
+        problem = "this Python came without its help texts"
+        raise DataError("pydoc", problem, "give a text of your own with --data, or install Python whole") from None
+    names = sorted(topics)
+    return pd.DataFrame({"text": [topics[name] for name in names]}, index=[f"pydoc:{name}" for name in names])
 
 
 def _lines(name: str) -> list[str]:

@@ -16,12 +16,13 @@ _HIGH_BYTES = re.compile(rb"[\x80-\xff]")
 _SAMPLE = 1 << 20  # bytes looked at to guess an encoding
 
 
-def read_text(path: Path, encoding: str) -> str:
+def read_text(path: Path, encoding: str, most: int | None = None) -> str:
     """The whole text of a file, unpacked when its name ends in .gz; a byte order mark is dropped.
 
-    Raises DataError with the byte offset of what is not `encoding`, and RecipeError for an encoding nobody knows.
+    Raises DataError with the byte offset of what is not `encoding`, or where there are more than `most` bytes, and
+    RecipeError for an encoding nobody knows.
     """
-    raw = _read_bytes(existing_file(path))
+    raw = _read_bytes(existing_file(path), most)
     name = _known(encoding)
     if name == "utf-8" and (wide := _looks_utf16(raw)):
         raise DataError(path, f"byte 0: this text is {wide.upper()}, not UTF-8", f"pass --encoding {wide}")
@@ -38,12 +39,13 @@ def read_text(path: Path, encoding: str) -> str:
     return text
 
 
-def _read_bytes(path: Path) -> bytes:
+def _read_bytes(path: Path, most: int | None) -> bytes:
     try:
-        if path.suffix.lower() != ".gz":
-            return path.read_bytes()
-        with gzip.open(path) as file:
-            return file.read()
+        with gzip.open(path) if path.suffix.lower() == ".gz" else path.open("rb") as file:
+            raw = file.read(-1 if most is None else most + 1)
+        if most is not None and len(raw) > most:
+            raise DataError(path, f"more than {most:,} bytes of text", "give a part of it")
+        return bytes(raw)
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise DataError(path, f"cannot be unpacked ({error})", "copy or download the file again") from None
     except OSError as error:

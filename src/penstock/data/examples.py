@@ -62,26 +62,34 @@ class InMemory(Examples):
         """On another device."""
         return InMemory({name: column.to(device) for name, column in self.columns.items()})
 
+    def gather(self, indices: Tensor) -> dict[str, Tensor]:
+        """The fields of equal rows of the examples with these indices (B,)."""
+        rows = indices.to(self._device)
+        equal = [(name, column) for name, column in self.columns.items() if isinstance(column, Tensor)]
+        return {name: column.index_select(0, rows) for name, column in equal}
+
     def stream(self, wanted: Iterable[Tensor]) -> Iterator[tuple[Tensor, Batch]]:
-        """Batches are views of larger gathered chunks."""
+        """Batches are views of larger gathered chunks, but for ragged fields, which are padded batch by batch."""
         wanted = iter(wanted)
-        first = next(iter(self.columns.values()))
-        device = first.values.device if isinstance(first, Ragged) else first.device
         batches = 1
         while chunk := list(islice(wanted, batches)):
             sizes = [len(indices) for indices in chunk]
-            rows = torch.cat(chunk).to(device) if len(chunk) > 1 else chunk[0].to(device)
-            names, parts = zip(*self._parts(rows, sizes), strict=True)
-            for indices, *values in zip(chunk, *parts, strict=True):
-                yield indices, Batch(zip(names, values, strict=True))
+            gathered = self.gather(torch.cat(chunk) if len(chunk) > 1 else chunk[0])
+            parts = {name: torch.split(values, sizes) for name, values in gathered.items()} | self._padded(chunk)
+            for indices, *values in zip(chunk, *parts.values(), strict=True):
+                yield indices, Batch(zip(parts, values, strict=True))
             batches = min(max(CHUNK_BYTES // max(self._bytes * max(sizes), 1), 1), 64)
 
-    def _parts(self, rows: Tensor, sizes: list[int]) -> Iterator[tuple[str, Sequence[Tensor]]]:
-        """Each field of a batch by name, as its values for every batch of a chunk of rows."""
+    def _padded(self, chunk: Sequence[Tensor]) -> dict[str, tuple[Tensor, ...]]:
+        """The ragged fields of several batches, and their lengths."""
+        found = {}
         for name, column in self.columns.items():
             if isinstance(column, Ragged):
-                values, lengths = zip(*[column.padded(part) for part in torch.split(rows, sizes)], strict=True)
-                yield name, values
-                yield name + LENGTH, lengths
-            else:
-                yield name, torch.split(column.index_select(0, rows), sizes)
+                rows = [column.padded(indices.to(self._device)) for indices in chunk]
+                found[name], found[name + LENGTH] = zip(*rows, strict=True)
+        return found
+
+    @property
+    def _device(self) -> torch.device:
+        first = next(iter(self.columns.values()))
+        return first.values.device if isinstance(first, Ragged) else first.device

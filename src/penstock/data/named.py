@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +16,14 @@ from penstock.data.arrays import read_idx
 from penstock.data.catalogue import NAMED, NamedSet
 from penstock.data.cifar import read_cifar
 from penstock.data.download import RemoteFile, fetch
+from penstock.data.encoding import read_text
+from penstock.data.morse import RATE as MORSE_RATE
+from penstock.data.morse import messages
+from penstock.data.spoken import spoken_digits
 from penstock.data.tables import read_table
+from penstock.data.tides import tides
+from penstock.data.tones import RATE as TONES_RATE
+from penstock.data.tones import tones
 
 __all__ = ["NAMED", "Loaded", "NamedSet", "RemoteFile", "cache_folder", "describe", "download", "load", "locate"]
 
@@ -25,8 +32,20 @@ _AGAIN = "delete the file to have it downloaded again"
 
 
 @dataclass(frozen=True)
+class Recordings:
+    """Sounds with a label and a place each: files, or `samples` (S,) taken `rate` times a second."""
+
+    places: list[str]
+    labels: Sequence[str]
+    files: list[Path] = field(default_factory=list)
+    samples: list[np.ndarray] | None = None
+    rate: int | None = None
+
+
+@dataclass(frozen=True)
 class Loaded:
-    """The content of a named set: a `frame` whose index is the place of each row, or `images` (N, C, H, W) uint8.
+    """The content of a named set: a `frame` whose index is the place of each row, `images` (N, C, H, W) uint8, or
+    `sounds`.
 
     `labels` are the class names of the images; `splits` says "train" or "test" for each row where the set's authors
     divided it, else None.
@@ -37,6 +56,7 @@ class Loaded:
     labels: np.ndarray | None = None
     splits: np.ndarray | None = None
     target: str | None = None
+    sounds: Recordings | None = None
 
 
 def describe(name: str) -> NamedSet:
@@ -56,9 +76,12 @@ def cache_folder() -> Path:
 
 def locate(name: str, progress: Callable[[int, int], None] | None = None) -> Path:
     """The folder with the files of a set: below PENSTOCK_DATA, else in the cache, else downloaded into the cache."""
-    given = os.environ.get("PENSTOCK_DATA")
+    given, known = os.environ.get("PENSTOCK_DATA"), describe(name)
     for folder in ([Path(given).expanduser() / name] if given else []) + [cache_folder() / name]:
-        if not _lacking(describe(name), folder):
+        if known.by_hand is not None:
+            if (folder / known.by_hand).is_dir():
+                return folder
+        elif not _lacking(known, folder):
             return folder
     return download(name, progress)
 
@@ -69,9 +92,17 @@ def download(name: str, progress: Callable[[int, int], None] | None = None) -> P
     `progress` is called with the bytes that have arrived and the bytes in all. Raises DataError where a file cannot be
     had or is not the one that was published.
     """
-    folder = cache_folder() / name
-    lacking = _lacking(describe(name), folder)
+    folder, known = cache_folder() / name, describe(name)
+    if known.by_hand is not None:
+        problem = "it is not on this machine, and no digest was published by which a download could be checked"
+        raise DataError(name, problem, f"get it from {known.home} and put its folder {known.by_hand} into {folder}")
+    lacking = _lacking(known, folder)
     total, arrived = sum(file.size for file in lacking), 0
+
+    for file in lacking:
+        if not file.url:
+            problem = f"{file.save_as} is a selection that has no address of its own (from {describe(name).home})"
+            raise DataError(name, problem, f"put the file into {folder}, or name its folder in PENSTOCK_DATA")
 
     def count(received: int) -> None:
         nonlocal arrived
@@ -87,9 +118,17 @@ def download(name: str, progress: Callable[[int, int], None] | None = None) -> P
 def load(name: str, progress: Callable[[int, int], None] | None = None) -> Loaded:
     """The content of a named set, downloaded first where it is nowhere on this machine."""
     known = describe(name)
+    if known.by_hand is not None:
+        files, digits, division = spoken_digits(locate(name))
+        recordings = Recordings([file.name for file in files], digits, files)
+        return Loaded(sounds=recordings, splits=np.array(division), target=known.target)
+    if known.kind == "audio":
+        return _generated(known)
     if not known.files:
         return _bundled(known)
     folder = locate(name, progress)
+    if known.kind == "text":
+        return _text_set(known.name, folder / known.files[0].save_as)
     if known.cifar is not None:
         images, labels, splits = read_cifar(folder / known.files[0].save_as, known.cifar)
         return Loaded(images=images, labels=labels, splits=splits)
@@ -106,13 +145,27 @@ def _lacking(known: NamedSet, folder: Path) -> list[RemoteFile]:
 
 
 def _bundled(known: NamedSet) -> Loaded:
-    """A set that scikit-learn brings along."""
+    """A set that scikit-learn or Python brings along, or that is generated."""
+    if known.kind == "series":
+        return Loaded(frame=tides(), target=known.target)
+    if known.kind == "text":
+        return Loaded(frame=bundled.pydoc())
     if known.target is None:
         images, labels = bundled.digits()
         return Loaded(images=images[:, None], labels=labels)
     frame = bundled.table(known.name, known.target)
     frame.index = pd.Index([f"{known.name}:{row}" for row in range(1, len(frame) + 1)], dtype=object)
     return Loaded(frame=frame, target=known.target)
+
+
+def _generated(known: NamedSet) -> Loaded:
+    """Sounds that are made anew each time, the same ones."""
+    if known.name == "morse":
+        (names, samples), rate = messages(known.rows, 0), MORSE_RATE
+    else:
+        (names, samples), rate = tones(known.rows, 0), TONES_RATE
+    places = [f"{known.name}:{row}" for row in range(1, len(names) + 1)]
+    return Loaded(sounds=Recordings(places, names, samples=samples, rate=rate), target=known.target)
 
 
 def _idx_set(folder: Path, names: tuple[str, ...]) -> Loaded:
@@ -145,3 +198,17 @@ def _bytes(path: Path, dimensions: int) -> np.ndarray:
         problem = f"byte 2: {array.dtype} of {array.ndim} dimensions, instead of uint8 of {dimensions}"
         raise DataError(path, problem, _AGAIN)
     return array
+
+
+def _text_set(name: str, path: Path) -> Loaded:
+    """A text whose last tenth is the test; or a line for each poem, with the form that its first line shows."""
+    text = read_text(path, "utf-8")
+    if NAMED[name].runs_on:
+        cut = len(text) * 9 // 10
+        parts = {"train": text[:cut], "test": text[cut:]}
+        frame = pd.DataFrame({"text": list(parts.values())}, index=[f"{path.name}:{part}" for part in parts])
+        return Loaded(frame=frame, splits=np.array(list(parts)))
+    poems = [line for line in text.split("\n") if line]
+    forms = ["五言" if poem.find("，") == 5 else "七言" for poem in poems]
+    places = [f"{path.name}:{row}" for row in range(1, len(poems) + 1)]
+    return Loaded(frame=pd.DataFrame({"text": poems, "form": forms}, index=places))

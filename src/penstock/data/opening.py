@@ -1,4 +1,4 @@
-"""From what a user points at, a path, a name or an object, to raw labelled data: a table, or pictures."""
+"""From what a user points at, a path, a name or an object, to raw labelled data: a table, pictures, texts or sounds."""
 
 from __future__ import annotations
 
@@ -13,14 +13,20 @@ import pandas as pd
 
 from penstock.core.errors import DataError, suggest
 from penstock.data.arrays import read_idx, read_npz
+from penstock.data.audio import SOUNDS
+from penstock.data.class_folders import Listing, holds, list_classes
 from penstock.data.download import show_progress
-from penstock.data.images import ImageListing, list_images
+from penstock.data.encoding import read_text
+from penstock.data.images import PICTURES
 from penstock.data.named import NAMED, load
 from penstock.data.paths import missing
 from penstock.data.tables import MISSING, clean_cells, read_table
+from penstock.data.texts import TEXTS
 
 TABLE_SUFFIXES = (".csv", ".tsv", ".txt", ".parquet", ".jsonl", ".ndjson", ".gz")
 ARRAY_SUFFIXES = (".npz", ".npy")
+MOST_OF_A_TEXT = 1 << 24
+"""Bytes of a text file that is one example."""
 PARTS = {"train": "train", "val": "validation", "valid": "validation", "validation": "validation", "test": "test"}
 
 
@@ -97,7 +103,52 @@ class ImageData:
     left_out: Sequence[str] = ()
 
 
-def open_data(where: str, options: ReadOptions, supplied: object = None) -> TableData | ImageData:
+@dataclass(frozen=True)
+class TextData:
+    """Texts with a label each, by the places in the index of `labels`; those of a table from its `column`."""
+
+    name: str
+    origin: str
+    texts: list[str]
+    labels: pd.Series[Any]
+    splits: np.ndarray | None = None
+    empty: Sequence[str] = ()
+    column: str | None = None
+    left_out: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class Sounds:
+    """Sounds as files that are still to be read, or as `samples` (S,) float32 each, taken `rate` times a second."""
+
+    files: list[Path] = field(default_factory=list)
+    samples: list[np.ndarray] | None = None
+    rate: int | None = None
+
+    def only(self, rows: Sequence[int]) -> Sounds:
+        """Some of those that are files."""
+        return Sounds([self.files[row] for row in rows])
+
+
+@dataclass(frozen=True)
+class SoundData:
+    """Sounds with a label each, by the places in the index of `labels`."""
+
+    name: str
+    origin: str
+    sounds: Sounds
+    labels: pd.Series[Any]
+    splits: np.ndarray | None = None
+    empty: Sequence[str] = ()
+    listed: bool = False
+    """By a table, of which the columns `left_out` play no part."""
+    left_out: Sequence[str] = ()
+
+
+Opened = TableData | ImageData | TextData | SoundData
+
+
+def open_data(where: str, options: ReadOptions, supplied: object = None) -> Opened:
     """Read the data named by `where`, or the object `supplied` in its place: a DataFrame, or (inputs, targets) arrays.
 
     Raises DataError for what does not exist or cannot be understood.
@@ -120,8 +171,12 @@ def open_data(where: str, options: ReadOptions, supplied: object = None) -> Tabl
     return TableData(path.stem, str(path), options.read(path))
 
 
-def _named(name: str) -> TableData | ImageData:
+def _named(name: str) -> TableData | ImageData | SoundData:
     loaded = load(name, show_progress)
+    if loaded.sounds is not None:
+        found = loaded.sounds
+        labels = pd.Series(found.labels, index=found.places, name=loaded.target or "class", dtype=object)
+        return SoundData(name, name, Sounds(found.files, found.samples, found.rate), labels, loaded.splits)
     if loaded.frame is not None:
         return TableData(name, name, loaded.frame, loaded.target, loaded.splits)
     assert loaded.images is not None
@@ -129,7 +184,7 @@ def _named(name: str) -> TableData | ImageData:
     return _pictures(name, name, loaded.images, loaded.labels, loaded.splits)
 
 
-def _from_folder(folder: Path, options: ReadOptions) -> TableData | ImageData:
+def _from_folder(folder: Path, options: ReadOptions) -> Opened:
     """A folder of tables named by split, of idx files, or of a sub-folder for each class."""
     tables: dict[str, Path] = {}
     for path in sorted(folder.iterdir()):
@@ -150,11 +205,34 @@ def _from_folder(folder: Path, options: ReadOptions) -> TableData | ImageData:
         return TableData(folder.name, str(folder), joined, None, splits)
     if any(_IDX.fullmatch(path.name) for path in folder.iterdir()):
         return _from_idx(folder)
-    listing = list_images(folder)
+    if not holds(folder, PICTURES) and holds(folder, SOUNDS):
+        return _from_sounds(folder)
+    if not holds(folder, PICTURES) and holds(folder, TEXTS):
+        return _from_texts(folder, options.encoding)
+    listing = list_classes(folder, PICTURES)
     return _from_listing(folder.resolve().name, str(folder), listing)
 
 
-def _from_listing(name: str, origin: str, listing: ImageListing) -> ImageData:
+def _from_sounds(folder: Path) -> SoundData:
+    """A folder of sound files, with a sub-folder for each class."""
+    listing = list_classes(folder, SOUNDS)
+    places = [str(file.relative_to(listing.root)) for file in listing.files]
+    labels = pd.Series(listing.labels, index=places, name="class", dtype=object)
+    splits = None if listing.splits is None else np.array(listing.splits)
+    return SoundData(folder.resolve().name, str(folder), Sounds(listing.files), labels, splits, listing.empty)
+
+
+def _from_texts(folder: Path, encoding: str) -> TextData:
+    """A folder of text files, with a sub-folder for each class."""
+    listing = list_classes(folder, TEXTS)
+    texts = [read_text(file, encoding, MOST_OF_A_TEXT) if file.stat().st_size else "" for file in listing.files]
+    places = [str(file.relative_to(listing.root)) for file in listing.files]
+    labels = pd.Series(listing.labels, index=places, name="class", dtype=object)
+    splits = None if listing.splits is None else np.array(listing.splits)
+    return TextData(folder.resolve().name, str(folder), texts, labels, splits, listing.empty)
+
+
+def _from_listing(name: str, origin: str, listing: Listing) -> ImageData:
     places = [str(file.relative_to(listing.root)) for file in listing.files]
     labels = pd.Series(listing.labels, index=places, name="class", dtype=object)
     splits = None if listing.splits is None else np.array(listing.splits)

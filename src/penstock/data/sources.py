@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from itertools import islice
 from typing import Any
 
 import torch
@@ -10,6 +11,7 @@ from torch import Tensor
 
 from penstock.core.batch import Batch
 from penstock.core.errors import RecipeError
+from penstock.core.objective import Stacking
 from penstock.core.random import derive
 from penstock.core.ranks import ALONE, Ranks
 from penstock.data.examples import Examples, InMemory
@@ -19,7 +21,7 @@ Transform = Callable[[Batch, Tensor, int], Batch]
 """A batch, the indices of its examples (B,), and a seed that is the epoch's: the batch as the model takes it."""
 
 
-class Shuffled:
+class Shuffled(Stacking):
     """An endless source in an order that depends on (seed, epoch) alone.
 
     The last batch of an epoch may be smaller; a last batch of one example joins the one before it, for batch
@@ -65,6 +67,8 @@ class Shuffled:
         ]
         self._epoch, self._position = 0, 0
         self._stream: Iterator[tuple[Tensor, Batch]] | None = None
+        self._order: tuple[int, Tensor] = (-1, indices)
+        """The last epoch that was put in order, and that order."""
 
     @property
     def epoch_steps(self) -> int:
@@ -79,10 +83,29 @@ class Shuffled:
         except BaseException:
             self._stream = None  # it is finished, or one batch ahead; the position still points at this batch
             raise
-        self._position += 1
-        if self._position == len(self._bounds):
-            self._epoch, self._position = self._epoch + 1, 0
+        self._move(1)
         return batch
+
+    def together(self, count: int) -> dict[str, Tensor] | None:
+        """The next batches with one gather, where the examples are in memory and nothing is done to each batch."""
+        plain = isinstance(self.examples, InMemory) and self.examples.lengths is None
+        if not plain or self.transform is not None or self._ranks.size > 1:
+            return None
+        wanted = list(islice(self._wanted(), count))
+        if any(len(indices) != len(wanted[0]) for indices in wanted):
+            return None
+        assert isinstance(self.examples, InMemory)
+        gathered = self.examples.gather(torch.cat(wanted))
+        return {name: values.view(count, -1, *values.shape[1:]) for name, values in gathered.items()}
+
+    def skip(self, count: int) -> None:
+        """Go on to the batch after so many."""
+        self._move(count)
+        self._stream = None
+
+    def _move(self, batches: int) -> None:
+        epochs, self._position = divmod(self._position + batches, len(self._bounds))
+        self._epoch += epochs
 
     def _fetch(self) -> Batch:
         """This rank's share of the batch at the position."""
@@ -107,11 +130,17 @@ class Shuffled:
         """The indices of this rank's share of each batch from the position on, without end."""
         epoch, position = self._epoch, self._position
         while True:
-            order = epoch_order(self.indices, self.batch_size, derive(self.seed, "order", epoch), self._lengths)
+            order = self._order_in(epoch)
             for start, end in self._bounds[position:]:
                 if start < end:
                     yield order[start:end]
             epoch, position = epoch + 1, 0
+
+    def _order_in(self, epoch: int) -> Tensor:
+        if self._order[0] != epoch:
+            seed = derive(self.seed, "order", epoch)
+            self._order = epoch, epoch_order(self.indices, self.batch_size, seed, self._lengths)
+        return self._order[1]
 
 
 class InOrder:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import csv
+import gzip
 import io
 import re
+import zlib
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
@@ -27,6 +29,8 @@ _PARQUET = (".parquet", ".pq")
 _JSON_LINES = (".jsonl", ".ndjson")
 _KEPT = 1 << 16  # distinct cells remembered while reading; beyond it each cell is cleaned anew
 
+_LONGEST_LINE = 64 << 20  # bytes
+
 Record = tuple[int, list[str]]
 """The line on which a record starts, and its cells."""
 
@@ -40,6 +44,7 @@ def read_table(
     lines are passed over. Raises DataError that names the file and line, and RecipeError for an impossible flag.
     """
     existing_file(path)
+    _refuse_endless_line(path)
     name = path.name.lower().removesuffix(".gz")
     if name.endswith(_TEXT):
         if delimiter is None and name.endswith((".tsv", ".tab")):
@@ -59,6 +64,28 @@ def read_table(
         raise DataError(path, "there are no rows below the column names", "give a table with rows")
     frame.index = pd.Index([f"{path.name}:{line}" for line in lines], dtype=object)
     return frame
+
+
+def _refuse_endless_line(path: Path) -> None:
+    """Raises DataError for a line that no table has, before it is held in memory."""
+    packed = path.suffix.lower() == ".gz"
+    least = _LONGEST_LINE // (1000 if packed else 1)  # gzip packs a thousandfold
+    if path.suffix.lower() in _PARQUET or path.stat().st_size <= least:
+        return
+    line, length = 1, 0
+    try:
+        with gzip.open(path) if packed else path.open("rb") as file:
+            while chunk := file.read(1 << 20):
+                breaks = chunk.count(b"\n")
+                if length + (chunk.find(b"\n") if breaks else len(chunk)) > _LONGEST_LINE:
+                    problem = f"a line of more than {_LONGEST_LINE >> 20} MiB"
+                    raise DataError(
+                        f"{path}:{line}", problem, "a table has its rows on lines of their own: export anew"
+                    )
+                line += breaks
+                length = len(chunk) - chunk.rfind(b"\n") - 1 if breaks else length + len(chunk)
+    except (OSError, EOFError, zlib.error):
+        return  # `read_text` says what is wrong
 
 
 def _read_separated(

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from penstock.core.batch import Batch
-from penstock.core.objective import Listening, Source
+from penstock.core.objective import Listening, Source, Stacking
 
 
 class Ahead:
@@ -30,6 +30,26 @@ class Ahead:
             position = self.source.state_dict()
             self._drawn.append((position, next(self.source).to(self._device)))
         return [batch for _, batch in self._drawn[:count]]
+
+    def together(self, count: int) -> dict[str, Tensor] | None:
+        """The next batches, which stay the next ones, stacked: (count, B, ...) a field; None where shapes differ."""
+        if isinstance(self.source, Stacking) and not self._drawn:
+            stacked = self.source.together(count)
+            if stacked is not None:
+                return {name: values.to(self._device) for name, values in stacked.items()}
+        first, *others = self.peek(count)
+        fields = [(name, value.shape, value.dtype) for name, value in first.items()]
+        if any([(name, value.shape, value.dtype) for name, value in other.items()] != fields for other in others):
+            return None
+        return {name: torch.stack([first[name], *(other[name] for other in others)]) for name in first}
+
+    def skip(self, count: int) -> None:
+        """Take batches that `together` has given."""
+        if self._drawn:
+            del self._drawn[:count]
+        else:
+            assert isinstance(self.source, Stacking)
+            self.source.skip(count)
 
     def __next__(self) -> Batch:
         batch = self._drawn.pop(0)[1] if self._drawn else next(self.source).to(self._device)

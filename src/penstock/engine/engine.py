@@ -28,7 +28,7 @@ from penstock.engine.pace import Pace
 from penstock.engine.parts import evaluated, parts_of_all, take_part
 from penstock.engine.plan import Plan
 from penstock.engine.stepper import Stepper
-from penstock.engine.tuning.kernels import lay_out
+from penstock.engine.tuning.layout import lay_out
 from penstock.engine.tuning.rules import settled_choices, with_choices
 from penstock.engine.tuning.surroundings import as_planned
 from penstock.engine.tuning.whole_step import STEPS_A_CALL

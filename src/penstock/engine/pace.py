@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import torch
+from torch import Tensor
 
-from penstock.core.batch import Batch
 from penstock.core.memory import ran_out
 from penstock.core.objective import Objective
 from penstock.core.ranks import Ranks
@@ -84,16 +84,17 @@ class Pace:
         """Make at least one and at most `room` steps; yields after each, when the clock is to be moved."""
         together = room >= STEPS_A_CALL and not self._singly and self.clock.step > 0  # the first looks for odd things
         if self.whole is not None and together:
-            batches = self.source.peek(STEPS_A_CALL)
-            if self._fit(batches):
+            fields = self.source.together(STEPS_A_CALL)
+            if fields is not None and self._fit(fields):
                 try:
-                    made = self._at_once(self.whole, batches)
+                    made = self._at_once(self.whole, fields)
                 except CannotCompile as error:
                     self.whole = None
                     self.gave_up(str(error))
                 except NotFinite:  # the plain way says what it is
                     self._singly = STEPS_A_CALL
                 else:
+                    self.source.skip(STEPS_A_CALL)
                     yield from self._note(made)
                     return
             else:
@@ -108,12 +109,11 @@ class Pace:
         """Put back what `state_dict` gave."""
         self._shape, self._singly = state["shape"], state["singly"]
 
-    def _fit(self, batches: list[Batch]) -> bool:
-        first, *others = ([(name, value.shape, value.dtype) for name, value in batch.items()] for batch in batches)
-        alike = all(other == first for other in others)
-        if self._shape is None and alike:
-            self._shape = _in_json(first)
-        return alike and _in_json(first) == self._shape
+    def _fit(self, fields: Mapping[str, Tensor]) -> bool:
+        """Whether stacked batches are of the one shape; the first ones decide on it."""
+        shape = {name: [list(values.shape[1:]), str(values.dtype)] for name, values in fields.items()}
+        self._shape = self._shape or shape
+        return shape == self._shape
 
     def _plainly(self) -> Iterator[None]:
         number = self.clock.step + 1
@@ -126,18 +126,12 @@ class Pace:
         self._singly = max(self._singly - 1, 0)
         yield
 
-    def _at_once(self, whole: WholeStep, batches: list[Batch]) -> list[list[Taken]]:
+    def _at_once(self, whole: WholeStep, fields: Mapping[str, Tensor]) -> list[list[Taken]]:
         first = self.clock.step + 1
-        progress = [self.clock.progress_of(first + k) for k in range(len(batches))]
-        return whole(batches, progress, first)
+        return whole(fields, [self.clock.progress_of(first + k) for k in range(STEPS_A_CALL)], first)
 
     def _note(self, made: list[list[Taken]]) -> Iterator[None]:
         for updates in made:
             for taken in updates:
                 self.stepper.note(taken)
-            next(self.source)
             yield
-
-
-def _in_json(fields: list[tuple[str, torch.Size, torch.dtype]]) -> dict[str, Any]:
-    return {name: [list(shape), str(dtype)] for name, shape, dtype in fields}

@@ -59,6 +59,9 @@ class Plan(Settings):
         Literal["auto", "on", "off"],
         Field(description="large float32 products through oneDNN; auto: on AMD processors, where it proves exact"),
     ] = "auto"
+    channels_last: Annotated[
+        bool, Field(description="compute convolutions and pooling with the channels last in memory (processor)")
+    ] = True
     keep_memory: Annotated[
         bool, Field(description="keep freed memory for the next step instead of giving it back to the system (Linux)")
     ] = True

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -34,11 +34,6 @@ class Answer(ABC):
     word: ClassVar[str]
     outputs: int
     """How many numbers the model gives for an example."""
-
-    @classmethod
-    @abstractmethod
-    def fit(cls, labels: Series[Any], rows: np.ndarray) -> Self:
-        """From the labels of the training rows. Raises DataError where there is nothing to learn."""
 
     @abstractmethod
     def encode(self, labels: Series[Any]) -> Stored:

@@ -59,30 +59,31 @@ def audit(
     return findings + _outliers(target, answers.astype(np.float64), train)
 
 
-def audit_images(
+def audit_contents(
     digests: Sequence[bytes | str],
     labels: pd.Series[Any],
     task: Literal["classify", "regress"],
     splits: Mapping[str, Rows],
+    what: Literal["pictures", "texts", "sounds"] = "pictures",
 ) -> list[str]:
-    """Findings on labelled pictures: the same picture in two splits or under two labels, and, to classify, lopsided
-    classes. `digests` (N,) stand for the pictures' contents; the index of `labels` (N,) names their files.
+    """Findings on labelled pictures or texts: the same in two splits or under two labels, and, to classify, lopsided
+    classes. `digests` (N,) stand for their contents; the index of `labels` (N,) says where they are.
     """
     keys = pd.factorize(np.array(list(digests), dtype=object))[0]
     words = texts(labels)
     codes = pd.factorize(words)[0]
-    findings = _shared(keys, codes, labels.index, splits, "pictures")
+    findings = _shared(keys, codes, labels.index, splits, what)
     first = pd.Series(np.arange(len(keys))).groupby(keys).transform("first").to_numpy()
     unlike = np.flatnonzero(codes != codes[first])
     if len(unlike):
         row, other = int(unlike[0]), int(first[unlike[0]])
         count = len(np.unique(keys[unlike]))
         findings.append(
-            f"{_count(count, 'pictures')} stand{'s' * (count == 1)} under different labels "
+            f"{_count(count, what)} stand{'s' * (count == 1)} under different labels "
             f"({place(labels, other)} is {shown(words[other])}, {place(labels, row)} is {shown(words[row])}): "
             "keep the right one"
         )
-    return findings + (_imbalance(words[splits["train"]], "pictures") if task == "classify" else [])
+    return findings + (_imbalance(words[splits["train"]], what) if task == "classify" else [])
 
 
 def _values(series: pd.Series[Any], kind: str) -> NDArray[Any]:
@@ -201,5 +202,5 @@ def _outliers(target: pd.Series[Any], values: NDArray[np.float64], train: Rows) 
 
 def _count(count: int, what: str) -> str:
     """ "1 row", "2 rows"."""
-    single = {"rows": "row", "pictures": "picture", "classes": "class", "values": "value"}
-    return f"{count} {single[what] if count == 1 else what}"
+    single = {"classes": "class"}
+    return f"{count} {single.get(what, what[:-1]) if count == 1 else what}"

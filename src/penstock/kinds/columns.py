@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, cast, get_args
@@ -11,14 +12,19 @@ import pandas as pd
 from pandas.api import types
 
 from penstock.core.errors import DataError, RecipeError, suggest
+from penstock.data.audio import SOUNDS
 from penstock.data.cells import TRUTH_PAIRS, parse_booleans, parse_dates, parse_numbers, parse_texts, place, shown
 from penstock.data.images import SUFFIXES as IMAGE_SUFFIXES
 
-ColumnKind = Literal["number", "category", "boolean", "date", "image", "skip"]
+ColumnKind = Literal["number", "category", "boolean", "date", "image", "audio", "text", "skip"]
 COLUMN_KINDS: tuple[ColumnKind, ...] = get_args(ColumnKind)
 
 _MOST = 0.9  # the share of readable cells from which a column counts as numbers or dates with mistakes in it
+_SENTENCE = 5  # words, from which a cell is running text and not a name; a Chinese character is half a word
 _COUNTING_FROM = 10  # rows; in a shorter table 1, 2, 3 may be measurements
+
+
+_CHINESE = re.compile(r"[\u3040-\u30ff\u3400-\u9fff]")
 
 
 @dataclass(frozen=True)
@@ -38,12 +44,13 @@ def infer_columns(frame: pd.DataFrame, given: Mapping[str, str] = {}) -> list[Co
 
     1. no value at all, one and the same value in every row, nested values: skip;
     2. truth values (0 and 1, or one pair of true/false, yes/no, y/n, t/f): boolean;
-    3. typed dates: date; typed categories: category; names of image files: image;
+    3. typed dates: date; typed categories: category; names of picture or sound files: image, audio;
     4. whole numbers that count the rows from 0 or 1 in order, at least ten of them: skip;
     5. at least 90 % finite numbers: number, and at least 90 % dates: date; reading one that holds anything else raises
        DataError with its place, because a mistake in the file is likelier than a category of numbers;
-    6. text that differs on more than half of the rows, and has more than 50 values: skip, it looks like an identifier;
-    7. all else: category.
+    6. words that differ on more than half of the rows, five and more on average: text;
+    7. otherwise, where there are more than 50 values on more than half of the rows: skip, it looks like an identifier;
+    8. all else: category.
 
     Raises RecipeError where `given` names a column or a kind that does not exist, DataError where two columns share a
     name.
@@ -115,6 +122,8 @@ def _rule_for_text(series: pd.Series[Any], words: pd.Series[Any], distinct: int)
         return "boolean", ""
     if all(word.casefold().endswith(IMAGE_SUFFIXES) for word in words):
         return "image", ""
+    if all(word.casefold().endswith(SOUNDS.suffixes) for word in words):
+        return "audio", ""
     values, bad = parse_numbers(series)
     if not bad.any():
         return _rule_for_numbers(values)
@@ -123,10 +132,17 @@ def _rule_for_text(series: pd.Series[Any], words: pd.Series[Any], distinct: int)
         return "number", ""
     if 1 - parse_dates(series)[1].sum() / len(words) >= _MOST:
         return "date", ""
+    if distinct > 10 and distinct > 0.5 * len(words) and sum(map(_length, words)) >= _SENTENCE * len(words):
+        return "text", ""
     if distinct > 50 and distinct > 0.5 * len(words):
         some = f"; {100 * share:.0f} % of the values are numbers" if share >= 0.5 else ""
         return "skip", f"almost every value is different: an identifier?{some}"
     return "category", ""
+
+
+def _length(cell: str) -> float:
+    """In words, where there are spaces."""
+    return len(cell.split()) + len(_CHINESE.findall(cell)) / 2
 
 
 def _number_detail(series: pd.Series[Any]) -> str:
@@ -163,9 +179,17 @@ def _category_detail(series: pd.Series[Any]) -> str:
     return f"{len(counts)} value{'s' * (len(counts) > 1)}, most common {shown(most)} {share:.0f} %"
 
 
-def _image_detail(series: pd.Series[Any]) -> str:
+def _files_detail(series: pd.Series[Any]) -> str:
     words = _words(series).dropna()
     return f"{words.nunique()} files, such as {shown(words.iloc[0])}" if len(words) else "no value at all"
+
+
+def _text_detail(series: pd.Series[Any]) -> str:
+    words = _words(series).dropna()
+    if not len(words):
+        return "no value at all"
+    lengths = words.str.len()
+    return f"{len(words):,} texts of {lengths.min():,} to {lengths.max():,} characters"
 
 
 _DETAILS = {
@@ -173,7 +197,9 @@ _DETAILS = {
     "boolean": _boolean_detail,
     "date": _date_detail,
     "category": _category_detail,
-    "image": _image_detail,
+    "image": _files_detail,
+    "audio": _files_detail,
+    "text": _text_detail,
 }
 
 

@@ -17,17 +17,18 @@ import torch
 from PIL import Image
 
 from penstock.core.errors import DataError, RecipeError
+from penstock.data.class_folders import find_files
 from penstock.data.decode import Picture, decode
 from penstock.data.examples import Examples, InMemory
 from penstock.data.image_files import ImageFiles
-from penstock.data.images import find_files, measure, read_headers
+from penstock.data.images import PICTURES, measure, read_headers
 from penstock.data.opening import ImageData, Pictures, as_pixels
 from penstock.data.paths import unreadable
 from penstock.data.pixels import Augment, PixelScaling, PixelTransform
 from penstock.data.pool import usual_workers
 from penstock.data.ragged import Stored
 from penstock.data.sources import Transform
-from penstock.kinds.audit import audit_images
+from penstock.kinds.audit import audit_contents
 from penstock.kinds.kind import Kind, Material, Shown
 
 LARGEST_SIDE = 128
@@ -71,7 +72,7 @@ class ImageKind(Kind):
         channels, height, width = self.shape
         for number, item in enumerate(given):
             if isinstance(item, str | Path):
-                files = find_files(Path(item)) if Path(item).is_dir() else [Path(item)]
+                files = find_files(Path(item), PICTURES) if Path(item).is_dir() else [Path(item)]
                 names += map(str, files)
                 pixels += [decode(file, height, width, channels)[None] for file in files]
             else:
@@ -111,7 +112,7 @@ class ImageMaterial(Material):
     def __init__(self, data: ImageData, reading: ReadImages, shift: int | None, flip: bool) -> None:
         self.name, self.origin, self.empty, self.left_out = data.name, data.origin, data.empty, data.left_out
         self.labels, self.given, self.pictures = data.labels, data.splits, data.pictures
-        self.foreign = () if data.listed else ("table", "target", "columns", "split.column")
+        self.foreign = ("text", "audio", *(() if data.listed else ("table", "target", "columns", "split.column")))
         self._reading, self._shift, self._flip = reading, shift, flip
         self._headers: list[Picture] = []
         self._files: ImageFiles | None = None
@@ -160,7 +161,7 @@ class ImageMaterial(Material):
             digests = [hashlib.blake2b(p.tobytes(), digest_size=16).digest() for p in self.pictures.pixels]
         else:
             digests = [hashlib.blake2b(f, digest_size=16).digest() for f in self._contents()]
-        return findings + audit_images(digests, self.labels, "classify" if task == "classify" else "regress", splits)
+        return findings + audit_contents(digests, self.labels, "classify" if task == "classify" else "regress", splits)
 
     def show(self, row: int) -> Shown:
         """The picture, small, as a PNG."""

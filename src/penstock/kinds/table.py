@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -13,14 +14,16 @@ import pandas as pd
 import torch
 
 from penstock.core.errors import DataError, RecipeError, suggest
+from penstock.data.cells import shell, texts
 from penstock.data.examples import Examples, InMemory
 from penstock.data.features import TableEncoder
-from penstock.data.opening import ImageData, Pictures, ReadOptions, TableData
+from penstock.data.opening import ImageData, Pictures, ReadOptions, SoundData, Sounds, TableData, TextData
 from penstock.data.ragged import Stored
 from penstock.data.sources import Transform
 from penstock.kinds.audit import audit
 from penstock.kinds.columns import Column, infer_columns
 from penstock.kinds.kind import Kind, Material, Shown
+from penstock.kinds.listed import listed_files
 
 
 class TableKind(Kind):
@@ -82,7 +85,7 @@ class TableMaterial(Material):
     """A table of which one column is the target."""
 
     word: ClassVar[str] = "table"
-    foreign = ("image",)
+    foreign = ("image", "audio", "text")
 
     def __init__(
         self,
@@ -143,8 +146,9 @@ def table_material(
     scaling: Literal["standard", "quantile"],
     reading: ReadOptions,
     used: Sequence[str] | None = None,
-) -> TableMaterial | ImageData:
-    """Find the target, the split and the kind of every column; a table that lists picture files is pictures.
+) -> TableMaterial | ImageData | TextData | SoundData:
+    """Find the target, the split and the kind of every column; a table that lists picture or sound files is those,
+    one with nothing but running text, or where a column was called text by hand, is texts.
 
     `used` are the columns of a model that there is already: others are left alone. Raises DataError for a target that
     is not there, RecipeError for names that do not exist.
@@ -172,25 +176,40 @@ def table_material(
         left_out = "; ".join(f"{column.name!r} was left out: {column.detail}" for column in columns[:3])
         remedy = f"keep one with --columns.{columns[0].name} KIND" if columns else "add columns to learn from"
         raise DataError(data.origin, f"no column is left beside the target ({left_out or 'there is none'})", remedy)
-    pictures = [column for column in columns if column.kind == "image"]
-    if pictures:
-        others = [column.name for column in columns if column is not pictures[0] and column.kind != "skip"]
-        return _listed_pictures(data, pictures[0].name, target, given, others)
+    text = _text_column(columns, features, known=used is not None)
+    if text is not None:
+        others = [column.name for column in columns if column is not text and column.kind != "skip"]
+        return _texts(data, text.name, target, given, others)
+    columns = [_left_out(column) if column.kind == "text" else column for column in columns]
+    if listed := next((column for column in columns if column.kind in ("image", "audio")), None):
+        others = [column.name for column in columns if column is not listed and column.kind != "skip"]
+        names, files = listed_files(data, listed.name)
+        labels = data.frame[target].set_axis(names, axis=0)
+        if listed.kind == "audio":
+            sounds = Sounds(files)
+            return SoundData(data.name, data.origin, sounds, labels, given, listed=True, left_out=others)
+        pictures = Pictures(names, files=files)
+        return ImageData(data.name, data.origin, pictures, labels, given, listed=True, left_out=others)
     return TableMaterial(data, target, columns, given, scaling=scaling, reading=reading)
 
 
-def _listed_pictures(
-    data: TableData, column: str, target: str, given: np.ndarray | None, others: Sequence[str]
-) -> ImageData:
-    """A table with a column of file names, relative to the table's own folder."""
-    origin = Path(data.origin)
-    root = origin if origin.is_dir() else origin.parent
-    names = [str(name) for name in data.frame[column]]
-    for place, name, missing in zip(data.frame.index, names, data.frame[column].isna(), strict=True):
-        if missing:
-            raise DataError(place, f"column {column!r} names no picture", "fill it in, or take the row out")
-        if Path(name).is_absolute() or ".." in Path(name).parts:
-            raise DataError(place, f"{name!r} leads out of the table's folder", "give names relative to the table")
-    labels = data.frame[target].set_axis(names, axis=0)
-    pictures = Pictures(names, files=[root / name for name in names])
-    return ImageData(data.name, data.origin, pictures, labels, given, listed=True, left_out=others)
+def _text_column(columns: Sequence[Column], frame: pd.DataFrame, known: bool) -> Column | None:
+    """The column to read as texts: that called so by hand, else of a table of nothing else the wordiest."""
+    found = [column for column in columns if column.kind == "text"]
+    by_hand = [column for column in found if column.by_hand]
+    if by_hand or known or not found:
+        return by_hand[0] if by_hand else None
+    alone = all(column.kind in ("text", "skip") for column in columns)
+    return max(found, key=lambda column: sum(map(len, frame[column.name].dropna()))) if alone else None
+
+
+def _left_out(column: Column) -> Column:
+    return replace(
+        column, kind="skip", detail=f"{column.detail}; to learn from it alone: {shell(f'--columns.{column.name}')} text"
+    )
+
+
+def _texts(data: TableData, column: str, target: str, given: np.ndarray | None, others: Sequence[str]) -> TextData:
+    """The cells of one column; a missing one is an empty text."""
+    cells = [text or "" for text in texts(data.frame[column])]
+    return TextData(data.name, data.origin, cells, data.frame[target], given, column=column, left_out=others)

@@ -26,7 +26,7 @@ def activation_gain(activation: Callable[[], nn.Module]) -> float:
     return 1 / math.sqrt(square)
 
 
-def normal_(layer: nn.Linear | nn.Conv2d, gain: float) -> None:
+def normal_(layer: nn.Linear | nn.Conv1d | nn.Conv2d, gain: float) -> None:
     """Normal weights of variance gain^2 / inputs of a unit (He et al. 2015, equation (10)); a bias of zero."""
     inputs = layer.weight[0].numel()
     nn.init.normal_(layer.weight, std=gain / math.sqrt(inputs))

@@ -21,11 +21,18 @@ from penstock.recipes.trained import CONFIG, Trained, check_measured, load_weigh
 KINDS: Mapping[str, str] = {
     "image": "penstock.kinds.image:ImageKind",
     "table": "penstock.kinds.table:TableKind",
+    "source": "penstock.kinds.pairs:SourceKind",
+    "series": "penstock.kinds.series:SeriesKind",
+    "text": "penstock.kinds.text:TextKind",
+    "audio": "penstock.kinds.audio:AudioKind",
 }
 """Where the way in of each kind of input is."""
 ANSWERS: Mapping[str, str] = {
     "category": "penstock.kinds.category:CategoryAnswer",
     "number": "penstock.kinds.number:NumberAnswer",
+    "text": "penstock.kinds.pairs:TargetAnswer",
+    "transcript": "penstock.kinds.transcript:TranscriptAnswer",
+    "future": "penstock.kinds.future:FutureAnswer",
 }
 """Where the way out of each kind of answer is."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -25,9 +25,34 @@ MODELS = {
     "resnet32": "penstock.models.resnet_cifar:resnet32",
     "resnet44": "penstock.models.resnet_cifar:resnet44",
     "resnet56": "penstock.models.resnet_cifar:resnet56",
+    "rnn": "penstock.models.sequence:rnn",
+    "jordan": "penstock.models.sequence:jordan",
+    "lstm": "penstock.models.sequence:lstm",
+    "lstm_closed": "penstock.models.sequence:lstm_closed",
+    "gru": "penstock.models.sequence:gru",
+    "tcn": "penstock.models.sequence:tcn",
+    "transformer": "penstock.models.sequence:transformer",
+    "speech": "penstock.models.speech:speech",
 }
 """Where each model is. Its constructor's keywords say what it is built from: `outputs`; `inputs`, where it takes flat
-rows (and so tables), or any of `channels`, `height` and `width`, where it takes pictures; and settings of `net`."""
+rows (and so tables), or any of `channels`, `height` and `width`, where it takes pictures; `vocabulary` or `features`,
+where it takes sequences of tokens or of numbers; and settings of `net`."""
+
+RECURRENT = ("rnn", "jordan", "lstm", "lstm_closed", "gru", "speech")
+"""Models that read sequences step by step; their gradients are clipped where nothing else is said."""
+SEQUENCES = {name: MODELS[name] for name in ("rnn", "lstm", "gru", "tcn", "transformer")}
+"""Models that take sequences."""
+
+TRANSLATORS = {
+    "transformer": "penstock.models.translators:transformer",
+    "gru": "penstock.models.translators:gru",
+    "gru-additive": "penstock.models.translators:gru_additive",
+    "gru-plain": "penstock.models.translators:gru_plain",
+    "lstm": "penstock.models.translators:lstm",
+    "lstm-additive": "penstock.models.translators:lstm_additive",
+    "lstm-plain": "penstock.models.translators:lstm_plain",
+}
+"""Models that write one sequence from another; their keywords are `vocabulary`, `outputs` and settings of `net`."""
 
 ACTIVATIONS = {
     "relu": "ReLU",
@@ -51,21 +76,61 @@ def one_of(models: Mapping[str, str]) -> Callable[[str], str]:
 
 
 def build_model(
-    name: str, sizes: Mapping[str, Any], outputs: int, net: NetSettings, models: Mapping[str, str] = MODELS
+    name: str,
+    sizes: Mapping[str, Any],
+    outputs: int,
+    net: NetSettings,
+    models: Mapping[str, str] = MODELS,
+    *,
+    pooled: bool = True,
 ) -> nn.Module:
-    """A model by name for a picture's `channels`, `height`, `width`, or a table's `numbers` and `cardinalities`.
+    """A model by name for a picture's `channels`, `height`, `width`, a table's `numbers` and `cardinalities`, or one
+    answer to a sequence of a `vocabulary` of tokens or of `features` a step, or, not `pooled`, one a step.
 
     Raises RecipeError where model, data and settings do not go together.
     """
     make = _find(name, models)
     accepted = inspect.signature(make).parameters
     chosen = {"outputs": outputs} | _settings(name, accepted, net)
-    if "numbers" not in sizes:
-        flat = {"inputs": math.prod(sizes.values())}
-        return make(**{key: size for key, size in {**sizes, **flat}.items() if key in accepted}, **chosen)
-    if "inputs" not in accepted:
-        raise RecipeError("model", f"{name!r} takes pictures, and these data are a table", "use mlp or linear")
-    return _for_table(sizes, net, lambda width: make(inputs=width, **chosen))
+    if "numbers" in sizes:
+        _require(name, accepted, ("inputs",), "a table", "mlp or linear")
+        return _for_table(sizes, net, lambda width: make(inputs=width, **chosen))
+    if sequence := [key for key in ("vocabulary", "features") if key in sizes]:
+        these = "sounds or series" if "features" in sizes else "texts"
+        _require(name, accepted, sequence, these, "gru, lstm, rnn, tcn or transformer")
+        return make(**sizes, **chosen, pooled=pooled)
+    _require(name, accepted, ("inputs", "channels"), "pictures", "cnn, resnet18, mlp or linear")
+    flat = {"inputs": math.prod(sizes.values())}
+    return make(**{key: size for key, size in {**sizes, **flat}.items() if key in accepted}, **chosen)
+
+
+def offers(name: str, setting: str, models: Mapping[str, str] = MODELS) -> bool:
+    """Whether a model has a choice of that name."""
+    return setting in inspect.signature(_find(name, models)).parameters
+
+
+def _require(name: str, accepted: Mapping[str, Any], one_of_: Sequence[str], these: str, others: str) -> None:
+    """Raises RecipeError where a model takes something else than the data are."""
+    if not any(key in accepted for key in one_of_):
+        takes = (
+            "sounds"
+            if name == "speech"
+            else "sequences"
+            if "vocabulary" in accepted
+            else "pictures"
+            if "channels" in accepted
+            else "flat rows"
+        )
+        raise RecipeError("model", f"{name!r} takes {takes}, and these data are {these}", f"use {others}")
+
+
+def build_translator(name: str, vocabulary: int, outputs: int, net: NetSettings) -> nn.Module:
+    """A model by name that reads a vocabulary and writes another, of `outputs` tokens.
+
+    Raises RecipeError where model and settings do not go together.
+    """
+    make = _find(name, TRANSLATORS)
+    return make(vocabulary=vocabulary, outputs=outputs, **_settings(name, inspect.signature(make).parameters, net))
 
 
 def _for_table(sizes: Mapping[str, Any], net: NetSettings, body: Callable[[int], nn.Module]) -> nn.Module:
@@ -89,7 +154,9 @@ def _settings(name: str, accepted: Mapping[str, Any], net: NetSettings) -> dict[
     from torch import nn
 
     chosen: dict[str, Any] = {}
-    for key in ("hidden", "widths", "dropout", "activation", "width", "layers", "heads", "bidirectional"):
+    for key in NetSettings.model_fields:
+        if key in ("numbers", "sigma"):  # of what stands before a model of tables
+            continue
         value, default = getattr(net, key), NetSettings.model_fields[key].get_default(call_default_factory=True)
         if key in accepted and value not in ([], None):
             chosen[key] = getattr(nn, ACTIVATIONS[value]) if key == "activation" else value

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import AfterValidator, Field
 
 from penstock.core.errors import RecipeError
-from penstock.recipes.architectures import MODELS, build_model, one_of
-from penstock.recipes.settings import ImageSettings, NetSettings, TableSettings
+from penstock.recipes.architectures import MODELS, RECURRENT, build_model, offers, one_of
+from penstock.recipes.settings import AudioSettings, ImageSettings, NetSettings, TableSettings, TextSettings
 from penstock.recipes.supervised import Supervised
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ ENOUGH_FOR_PERIODIC = 2000
 
 
 class Labelled(Supervised):
-    """A recipe for labelled tables and pictures."""
+    """A recipe for labelled tables, pictures, texts and sounds."""
 
     target: Annotated[str | None, Field(description="the column to predict (tables)")] = None
     columns: Annotated[dict[str, str], Field(description="the kind of a column, set by hand")] = Field(
@@ -33,11 +33,13 @@ class Labelled(Supervised):
     )
     model: Annotated[
         str,
-        Field(description=f"auto (cnn for pictures, mlp for tables), {', '.join(MODELS)}"),
+        Field(description=f"auto (pictures cnn, tables mlp, texts gru, sounds speech) or {', '.join(MODELS)}"),
         AfterValidator(one_of(MODELS)),
     ] = "auto"
     table: TableSettings = TableSettings()
     image: ImageSettings = ImageSettings()
+    text: TextSettings = TextSettings()
+    audio: AudioSettings = AudioSettings()
 
     @abstractmethod
     def objective_options(self, answer: Answer) -> dict[str, Any]:
@@ -64,23 +66,30 @@ class Labelled(Supervised):
         For a model that there is already, `kind` says what it takes: other columns are left alone, pictures brought to
         its size, and a split column is not looked for.
         """
-        from penstock.data.opening import ImageData, ReadOptions, TableData, open_data
+        from penstock.data.opening import ImageData, ReadOptions, SoundData, TableData, TextData, open_data
+        from penstock.kinds.audio import AudioMaterial
         from penstock.kinds.image import ImageMaterial, ReadImages
         from penstock.kinds.table import TableKind, TableMaterial, table_material
+        from penstock.kinds.text import ReadTexts, TextKind, TextMaterial
 
         table = self.table
         reading = ReadOptions(table.delimiter, table.encoding, tuple(table.missing), tuple(table.present))
-        found: TableData | TableMaterial | ImageData = open_data(self.data, reading, supplied)
+        column = [kind.column] if isinstance(kind, TextKind) and kind.column is not None else None
+        found: TableData | TableMaterial | ImageData | TextData | SoundData = open_data(self.data, reading, supplied)
         if isinstance(found, TableData):
             found = table_material(
                 found,
                 target=self.target,
-                kinds=self.columns,
+                kinds=dict.fromkeys(column, "text") if column else self.columns,
                 split_column=self.split.column if kind is None else None,
-                used=kind.encoder.columns if isinstance(kind, TableKind) else None,
+                used=kind.encoder.columns if isinstance(kind, TableKind) else column,
                 scaling=table.scaling,
                 reading=reading,
             )
+        if isinstance(found, TextData):
+            return TextMaterial(found, ReadTexts(self.text.tokens, self.text.vocabulary, self.text.longest), reading)
+        if isinstance(found, SoundData):
+            return AudioMaterial(found, *self.audio.objects())
         if isinstance(found, ImageData):
             pictures = self.image
             how = ReadImages(pictures.size, pictures.skip_bad, pictures.memory, pictures.workers)
@@ -90,17 +99,26 @@ class Labelled(Supervised):
 
     def decisions(self, material: Material, model: str, examples: int) -> dict[str, Any]:
         """The target's name, and how numbers are taken."""
-        choices: dict[str, Any] = {"target": str(material.labels.name)} if material.word == "table" else {}
+        choices: dict[str, Any] = {}
+        if "target" not in material.foreign:
+            choices["target"] = str(material.labels.name)
+        net: dict[str, Any] = {}
         if self.net.numbers == "auto":
             waves = model == "mlp" and examples >= ENOUGH_FOR_PERIODIC
-            choices["net"] = self.net.model_copy(update={"numbers": "periodic" if waves else "plain"})
+            net["numbers"] = "periodic" if waves else "plain"
+        if self.net.bidirectional is None and model in MODELS and offers(model, "bidirectional"):
+            net["bidirectional"] = True
+        choices["net"] = self.net.model_copy(update=net)
+        if self.clip_norm is None and self.clip_value is None and model in RECURRENT:
+            choices["clip_norm"] = 1.0
         return choices
 
     def refuse_foreign(self, material: Material) -> None:
         """Raises RecipeError for a setting that is not as it is by default and has no meaning for these data."""
         ours, usual = (_dotted(recipe.model_dump()) for recipe in (self, type(self)(data=self.data)))
-        wanted, there = ("pictures", "a table") if material.word == "table" else ("tables", "pictures")
+        there = {"table": "a table", "image": "pictures", "text": "texts", "audio": "sounds"}[material.word]
         for name, value in ours.items():
+            wanted = {"image": "pictures", "text": "texts", "audio": "sounds"}.get(name.partition(".")[0], "tables")
             if value != usual.get(name) and any(f"{name}.".startswith(f"{foreign}.") for foreign in material.foreign):
                 raise RecipeError(name, f"it is for {wanted}, and {material.name} is {there}", "leave it out")
 

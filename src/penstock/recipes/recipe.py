@@ -23,7 +23,14 @@ if TYPE_CHECKING:
     from penstock.recipes.job import Job, Supplied
     from penstock.recipes.trained import Trained
 
-TASKS = {"classify": "penstock.recipes.classify:Classify", "regress": "penstock.recipes.regress:Regress"}
+TASKS = {
+    "classify": "penstock.recipes.classify:Classify",
+    "regress": "penstock.recipes.regress:Regress",
+    "language": "penstock.recipes.language:Language",
+    "translate": "penstock.recipes.translate:Translate",
+    "transcribe": "penstock.recipes.transcribe:Transcribe",
+    "forecast": "penstock.recipes.forecast:Forecast",
+}
 """Every task and the type of its recipe."""
 
 
@@ -48,6 +55,9 @@ class Recipe(Plan):
     """What is done, as a noun: "classification"."""
     headline: ClassVar[Sequence[str]]
     """The metrics of which the first that was measured stands at the top of the report."""
+    use: ClassVar[str] = "penstock predict {run} INPUT..."
+    python_use: ClassVar[str] = 'run.predict("INPUT")'
+    """How a trained model is put to use, on the command line and in Python."""
 
     data: Where
     name: Annotated[

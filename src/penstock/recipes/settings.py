@@ -9,6 +9,8 @@ from pydantic import Field
 from penstock.core.settings import Settings
 
 if TYPE_CHECKING:
+    from penstock.data.sounds import Vary
+    from penstock.kinds.audio import ReadSounds
     from penstock.optim.optimizer import Optimizer
     from penstock.optim.schedules import Schedule
 
@@ -103,7 +105,7 @@ class SplitSettings(Settings):
     test: Annotated[float, Field(gt=0, lt=1, description="share for the test, where none is given")] = 0.2
 
 
-class TableSettings(Settings):
+class ReadSettings(Settings):
     """How to read a table."""
 
     delimiter: Annotated[
@@ -117,6 +119,11 @@ class TableSettings(Settings):
     present: Annotated[
         list[str], Field(description="texts that are values, although they usually mean a missing one, e.g. none")
     ] = Field(default_factory=list)
+
+
+class TableSettings(ReadSettings):
+    """How to read a table, and what to do with its numbers."""
+
     scaling: Annotated[
         Literal["standard", "quantile"],
         Field(description="of numbers: to mean 0 and deviation 1, or by rank to a normal"),
@@ -139,6 +146,57 @@ class ImageSettings(Settings):
         int | None,
         Field(ge=0, le=64, description="processes that read pictures ahead; by the number of cores if not given"),
     ] = None
+
+
+class TextSettings(Settings):
+    """How to cut texts into tokens."""
+
+    tokens: Annotated[
+        Literal["auto", "characters", "bytes", "words", "bpe", "unigram"],
+        Field(description="what a token is; auto: words, or characters where texts are short or Chinese"),
+    ] = "auto"
+    vocabulary: Annotated[
+        int, Field(ge=5, le=1_000_000, description="different tokens at most, learnt from the training texts")
+    ] = 8000
+    longest: Annotated[
+        int | None, Field(ge=1, le=100_000, description="tokens of a text that are read; 256 if not given")
+    ] = None
+
+
+class AudioSettings(Settings):
+    """How to read sounds, and how to vary them in training."""
+
+    rate: Annotated[
+        int | None, Field(ge=1000, le=48_000, description="samples a second; by the data, up to 16000, if not given")
+    ] = None
+    bands: Annotated[
+        int | None, Field(ge=4, le=256, description="bands of frequencies in the spectrogram; by the rate if not given")
+    ] = None
+    hop: Annotated[
+        float | None, Field(ge=0.002, le=0.1, description="seconds from frame to frame; by the rate if not given")
+    ] = None
+    noise: Annotated[
+        float | None,
+        Field(
+            ge=-20, le=60, description="noise added to every other sound, at least so many dB weaker; none: no noise"
+        ),
+    ] = 10.0
+    speed: Annotated[
+        float, Field(ge=0, le=0.5, description="largest share by which a sound is played faster or slower")
+    ] = 0.1
+    masks: Annotated[int, Field(ge=0, le=10, description="stretches of time, and of bands, that are hidden")] = 2
+    mask_time: Annotated[float, Field(ge=0, lt=1, description="the longest of them, as a share of the sound")] = 0.1
+    mask_bands: Annotated[float, Field(ge=0, lt=1, description="the broadest, as a share of the bands")] = 0.15
+    memory: Annotated[float, Field(gt=0, description="GiB of samples that may be held in memory")] = 4.0
+    skip_bad: Annotated[int, Field(ge=0, description="how many unreadable files to leave out before giving up")] = 0
+
+    def objects(self) -> tuple[ReadSounds, Vary]:
+        """How to read, and how to vary."""
+        from penstock.data.sounds import Vary
+        from penstock.kinds.audio import ReadSounds
+
+        reading = ReadSounds(self.rate, self.bands, self.hop, self.memory, self.skip_bad)
+        return reading, Vary(self.noise, self.speed, self.masks, self.mask_time, self.mask_bands)
 
 
 class NetSettings(Settings):
@@ -164,6 +222,13 @@ class NetSettings(Settings):
     heads: Annotated[int | None, Field(ge=1, le=1024, description="attention heads (transformer)")] = None
     bidirectional: Annotated[
         bool | None, Field(description="read sequences from both ends (rnn, lstm, gru); by the task if not given")
+    ] = None
+    positions: Annotated[
+        Literal["rotary", "sinusoidal", "learned"] | None,
+        Field(description="how a transformer is told the order of steps; by the model if not given"),
+    ] = None
+    pre_norm: Annotated[
+        bool | None, Field(description="normalise before each part of a transformer, not after; by the model")
     ] = None
     activation: Annotated[
         Literal["relu", "gelu", "tanh", "sigmoid", "leaky_relu", "silu"],

@@ -67,6 +67,19 @@ class Supervised(Recipe):
     def objective(self, kind: Kind, answer: Answer, network: nn.Module) -> Predicting:
         """What the network is trained for."""
 
+    @property
+    def trained_type(self) -> type[Answering]:
+        """What a training makes."""
+        from penstock.recipes.answering import Answering
+
+        return Answering
+
+    def usable(self, material: Material) -> Any:
+        """The rows of some material that can be examples: all."""
+        import numpy as np
+
+        return np.arange(len(material.labels))
+
     def strata(self, material: Material) -> Any:
         """What a random split is to divide alike, or None."""
         return None
@@ -74,6 +87,10 @@ class Supervised(Recipe):
     def decisions(self, material: Material, model: str, examples: int) -> dict[str, Any]:
         """Settings that were left open and that the task decides, given the name of the model."""
         return {}
+
+    def findings(self, trained: Answering, evaluation: Evaluation) -> dict[str, Any]:
+        """What the report draws."""
+        return trained.answer.findings(evaluation)
 
     def refuse_foreign(self, material: Material) -> None:
         """Raises RecipeError for a setting that is not as it is by default and has no meaning for these data."""
@@ -94,8 +111,9 @@ class Supervised(Recipe):
     def prepare(self, material: Material, device: torch.device, supplied: Supplied, ranks: Ranks) -> Job:
         """As `build`, from data that have been read."""
         from penstock.data.sources import Shuffled
-        from penstock.recipes.answering import Answering, check_model
+        from penstock.recipes.answering import check_model
         from penstock.recipes.job import Job
+        from penstock.recipes.looking_back import look_back
 
         import torch  # isort: skip
 
@@ -104,7 +122,7 @@ class Supervised(Recipe):
         recipe = self.resolved(material, kind, len(splits["train"]), supplied)
         model = recipe.make_model(kind, answer, supplied).to(device)
         named = None if supplied.model is not None else recipe.model
-        trained = Answering(recipe.objective(kind, answer, model), kind, answer, named, recipe.net)
+        trained = self.trained_type(recipe.objective(kind, answer, model), kind, answer, named, recipe.net)
         examples = labelled(trained, material)
         assert recipe.batch_size is not None
         source = Shuffled(
@@ -133,7 +151,8 @@ class Supervised(Recipe):
         }
 
         def judge(evaluation: Evaluation, split: str) -> dict[str, Any]:
-            return judged(trained, evaluation, material, splits[split], split)
+            found = recipe.judged(trained, evaluation, material, splits[split], split)
+            return found | look_back(trained.network, trained.objective.inputs, trained.moved(rest[split]))
 
         optimizers = {"model": self.optim.build()}
         return Job(recipe, trained, source, rest, optimizers, facts, judge, material.skipped, close=material.close)
@@ -178,9 +197,7 @@ class Supervised(Recipe):
 
     def load(self, folder: Path, model: nn.Module | None = None) -> Answering:
         """See `Answering.load`."""
-        from penstock.recipes.answering import Answering
-
-        return Answering.load(folder, self.network, self.objective, model)
+        return self.trained_type.load(folder, self.network, self.objective, model)
 
     def examine(self, trained: Trained, supplied: object, fingerprint: object, other: object) -> dict[str, Any]:
         """Of other data that bring a test split along, that is used, and else all rows."""
@@ -198,11 +215,26 @@ class Supervised(Recipe):
             parts = np.full(len(material.labels), "") if material.given is None else material.given.astype(str)
             rows, split = np.flatnonzero(np.char.lower(parts) == "test"), "test"
             if not len(rows):
-                rows, split = np.arange(len(parts)), "all rows"
+                rows, split = self.usable(material), "all rows"
         with contextlib.closing(material):
             source = held_out(trained, labelled(trained, material), rows)
             evaluation = trained.evaluate(source, self.precision)
-        return judged(trained, evaluation, material, rows, split)
+        return self.judged(trained, evaluation, material, rows, split)
+
+    def judged(
+        self, trained: Answering, evaluation: Evaluation, material: Material, rows: np.ndarray, split: str
+    ) -> dict[str, Any]:
+        """An evaluation as the report shows it; `rows` are those of the material, in the order of its records."""
+        answer = trained.answer
+        mistakes = answer.mistakes(evaluation, MOST_MISTAKES)
+        return {
+            "split": split,
+            "examples": len(rows),
+            "metrics": evaluation.metrics,
+            "baseline": answer.baseline(material.labels.iloc[rows]),
+            **self.findings(trained, evaluation),
+            "mistakes": [said | material.show(int(rows[at])) for at, said in mistakes],
+        }
 
 
 def labelled(trained: Answering, material: Material) -> Examples:
@@ -219,22 +251,6 @@ def held_out(trained: Answering, examples: Examples, rows: np.ndarray, *, batch_
 
     transform = trained.kind.transform(training=False)
     return InOrder(examples, torch.from_numpy(rows), batch_size=batch_size, transform=transform)
-
-
-def judged(
-    trained: Answering, evaluation: Evaluation, material: Material, rows: np.ndarray, split: str
-) -> dict[str, Any]:
-    """An evaluation as the report shows it; `rows` are those of the material, in the order of its records."""
-    answer = trained.answer
-    mistakes = answer.mistakes(evaluation, MOST_MISTAKES)
-    return {
-        "split": split,
-        "examples": len(rows),
-        "metrics": evaluation.metrics,
-        "baseline": answer.baseline(material.labels.iloc[rows]),
-        **answer.findings(evaluation),
-        "mistakes": [said | material.show(int(rows[at])) for at, said in mistakes],
-    }
 
 
 def _is_place(data: object) -> bool:

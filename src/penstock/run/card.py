@@ -24,11 +24,11 @@ def model_card(job: Job, findings: Mapping[str, Any]) -> str:
 {answers}- On the test split: {measured}
 - For comparison, {baseline["name"]}: {trivial}
 
-Predict with `penstock predict RUN INPUT...`, or in Python:
+Use it with `{job.recipe.use.format(run="RUN")}`, or in Python:
 
     import penstock
     run = penstock.load("RUN")
-    run.predict("INPUT")
+    {job.recipe.python_use}
 
 `weights.safetensors` holds the weights, `config.json` the architecture's sizes and the preprocessing, which `predict`
 applies: inputs are given raw, as the training data were. `manifest.json` has their sizes and digests, by which they are

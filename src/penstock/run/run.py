@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from torch import nn
 
-from penstock.core.errors import CheckpointError
+from penstock.core.errors import CheckpointError, RecipeError
 from penstock.core.files import read_json
 from penstock.engine.device import pick_device
 from penstock.recipes.recipe import Recipe, recipe_from
@@ -49,6 +50,30 @@ class Run:
         pixels, or a list of any of these. Raises DataError where one cannot be read.
         """
         return self.trained.predict(list(inputs) if isinstance(inputs, list | tuple) else [inputs])
+
+    def write(
+        self,
+        prompt: str = "",
+        *,
+        temperature: float = 0.8,
+        top_k: int | None = None,
+        top_p: float | None = None,
+        seed: int = 0,
+        length: int = 500,
+        condition: Mapping[str, str] | None = None,
+    ) -> Iterator[str]:
+        """What a model that has learned a language writes after a prompt, piece by piece: `penstock sample`.
+
+        Raises RecipeError for a model that writes nothing, and for what it was not told in training.
+        """
+        from penstock.decoding.sampling import Sampling
+        from penstock.recipes.writing import Writing
+
+        if not isinstance(self.trained, Writing):
+            problem = f"a model for the task {self.recipe.task!r} writes nothing"
+            raise RecipeError("sample", problem, f"use: {self.recipe.use.format(run=self.folder)}")
+        sampling = Sampling(temperature=temperature, top_k=top_k, top_p=top_p)
+        return self.trained.write(prompt, sampling=sampling, seed=seed, length=length, condition=condition)
 
     def evaluate(self, data: object = None) -> dict[str, float]:
         """The metrics on the test split, or on other labelled `data` (a path, a name, or an object).

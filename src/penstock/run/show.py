@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from penstock.core.errors import harmless
+from penstock.recipes.recipe import recipe_type
 from penstock.run.folder import REPORT
 
 MOST_LINES = 30
@@ -26,12 +27,19 @@ def make_console(*, stderr: bool = False) -> Console:
 def show_facts(console: Console, facts: Mapping[str, Any]) -> None:
     """The table of what was understood."""
     splits = ", ".join(f"{count:,} {part}" for part, count in facts["splits"].items())
-    console.print(_text(f"{facts['name']}: {facts['examples']:,} examples ({splits})"), highlight=False)
+    console.print(
+        _text(f"{facts['name']}: {facts['examples']:,} {facts.get('noun', 'examples')} ({splits})"), highlight=False
+    )
     if target := facts.get("target"):
         console.print(_text(f"to predict: {target['name']} ({target['kind']}: {target['detail']})"), highlight=False)
     if image := facts.get("image"):
         size = f"{image['height']} x {image['width']}, {'grey' if image['channels'] == 1 else 'colour'}"
         console.print(_text(f"pictures: {size}; {image['detail']}"), highlight=False)
+    if text := facts.get("text"):
+        said = f"text: {text['detail']}; {text['vocabulary']:,} different tokens ({text['tokens']})"
+        console.print(_text(said), highlight=False)
+    for name, detail in facts.get("notes", {}).items():
+        console.print(_text(f"{name}: {detail}"), highlight=False)
     if columns := facts.get("columns"):
         _table(console, ("column", "kind", "missing", "distinct", "what it holds"), [list(c.values()) for c in columns])
     if classes := facts.get("classes"):
@@ -51,7 +59,7 @@ def show_outcome(console: Console, folder: Path, summary: Mapping[str, Any], fin
     show_metrics(console, findings)
     console.print(_text(f"report: {folder / REPORT}"), highlight=False)
     console.print(_text(f"model:  {folder / 'model'}"), highlight=False)
-    console.print(_text(f"next:   penstock predict {folder} INPUT..."), highlight=False)
+    console.print(_text(f"next:   {recipe_type(summary['task']).use.format(run=folder)}"), highlight=False)
 
 
 def show_metrics(console: Console, findings: Mapping[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""Fused kernels and memory layouts: each tested against the plain way, which is its fallback."""
+"""Fused kernels: each tested against the plain way, which is its fallback."""
 
 from __future__ import annotations
 
@@ -77,19 +77,6 @@ def backward(loss: Tensor, inputs: Sequence[nn.Parameter] | None, *, direct: boo
 
 
 _seeds: dict[tuple[torch.dtype, torch.device], Tensor] = {}
-
-
-def lay_out(module: nn.Module, device: torch.device) -> None:
-    """Store convolution weights channels last, in place, where their kernels are fastest in that layout.
-
-    That is on graphics cards, and on processors with matrix tiles (AMX). On others, blocked layouts of the library's
-    own are faster. Values and names do not change.
-    """
-    if device.type == "cpu" and not able().get("amx_tile"):
-        return
-    for layer in module.modules():
-        if isinstance(layer, nn.Conv2d):
-            layer.weight.data = layer.weight.data.contiguous(memory_format=torch.channels_last)
 
 
 def able() -> Mapping[str, Any]:

@@ -8,6 +8,8 @@ any other reason, `CannotCompile` is raised, nothing has changed, and the plain 
 
 from __future__ import annotations
 
+import itertools
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import FunctionType, MethodType
@@ -70,20 +72,21 @@ class WholeStep:
         self._switches = _dynamo().config.patch(trace_autograd_ops=True, error_on_recompile=True)
         self._is_compiled = False
 
-    def __call__(self, batches: Sequence[Batch], progress: Sequence[float], step: int) -> list[list[Taken]]:
-        """Train on batches of one shape, the same at every call; `step` is the number of the first.
+    def __call__(self, fields: Mapping[str, Tensor], progress: Sequence[float], step: int) -> list[list[Taken]]:
+        """Train on stacked batches, each field (steps, B, ...), of one shape at every call; `step` numbers the first.
 
         Returns what was taken, for each batch. Raises NotFinite, and CannotCompile where it is impossible; nothing has
         changed then.
         """
         rates = [{name: role.rate_at(p) for name, role in self._roles.items()} for p in progress]
         restore = self._snapshot()
-        numbers, said = (self._again if self._is_compiled else self._first)(batches, progress, step, rates)
+        numbers, said = (self._again if self._is_compiled else self._first)(fields, progress, step, rates)
         object.__setattr__(self._objective, "progress", progress[-1])
-        if not numbers.isfinite().all():
+        found = numbers.tolist()
+        if not all(map(math.isfinite, itertools.chain.from_iterable(found))):
             restore()
             raise NotFinite
-        rows = iter(numbers.tolist())
+        rows = iter(found)
         return [
             [Taken(role, rates[k][role], weight, *next(rows)) for role, weight in step_said]
             for k, step_said in enumerate(said)
@@ -127,17 +130,16 @@ class WholeStep:
             raise CannotCompile("something other than tensors changes from step to step") from error
 
     def _run(
-        self, batches: Sequence[Batch], progress: Sequence[float], step: int, rates: Sequence[Mapping[str, float]]
+        self, fields: Mapping[str, Tensor], progress: Sequence[float], step: int, rates: Sequence[Mapping[str, float]]
     ) -> tuple[Tensor, list[list[tuple[str, float]]]]:
-        fields = {name: torch.stack([batch[name] for batch in batches]) for name in batches[0]}
-        averaging = [self._average.weight(step + k) if self._average else 0.0 for k in range(len(batches))]
+        averaging = [self._average.weight(step + k) if self._average else 0.0 for k in range(len(progress))]
         controls = self._tensor([progress, averaging])
         factors = {
             name: self._tensor([role.optimizer.factors(number, rates[k][name]) for k, number in self._numbers(role)])
             for name, role in self._roles.items()
         }
         with self._switches:
-            found: tuple[Tensor, list[list[tuple[str, float]]]] = self._compiled(fields, controls, factors)
+            found: tuple[Tensor, list[list[tuple[str, float]]]] = self._compiled(dict(fields), controls, factors)
         return found
 
     def _numbers(self, role: Role) -> Iterator[tuple[int, int]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from penstock.run.report.findings import Classification
 from penstock.run.report.markup import (
     Column,
     Html,
@@ -20,7 +21,7 @@ from penstock.run.report.markup import (
     table,
 )
 from penstock.run.report.plots import reliability as reliability_plot
-from penstock.run.report.records import Classification, RunRecord
+from penstock.run.report.records import RunRecord
 
 SHOWN = 30  # classes that a confusion matrix can show and still be read
 PAIRS = 10

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from penstock.run.report.findings import Mistake
 from penstock.run.report.markup import Column, Html, Section, element, join, number, percent, picture, show, table
-from penstock.run.report.records import Mistake, RunRecord
+from penstock.run.report.records import RunRecord
 
 LIMIT = 60
 COLUMNS = 24
@@ -11,7 +12,8 @@ COLUMNS = 24
 
 def mistakes(run: RunRecord) -> Section | None:
     """A gallery where the examples are pictures, else a table of their rows."""
-    items = run.evaluation.mistakes[:LIMIT] if run.evaluation is not None else []
+    found = run.evaluation.mistakes[:LIMIT] if run.evaluation is not None else []
+    items = [item for item in found if item.alignment is None]
     if not items:
         return None
     if all(item.residual is None for item in items):

@@ -21,6 +21,7 @@ def data(run: RunRecord) -> Section | None:
         size = f"{record.image.width} × {record.image.height} pixels, {record.image.channels} channel(s)"
         general.append(("Pictures", size))
         general.append(("", show(record.image.detail)))
+    general += [(name.capitalize(), detail) for name, detail in record.notes.items()]
     if record.target is not None:
         words = [record.target.name, record.target.kind, show(record.target.detail) if record.target.detail else ""]
         general.append(("Target", ", ".join(filter(None, words))))

@@ -7,7 +7,19 @@ from importlib.resources import files
 from pathlib import Path
 
 from penstock.core.files import write_text
-from penstock.run.report import classification, headline, mistakes, origin, regression, training
+from penstock.run.report import (
+    alignment,
+    attention,
+    classification,
+    forecast,
+    headline,
+    language,
+    memory,
+    mistakes,
+    origin,
+    regression,
+    training,
+)
 from penstock.run.report.markup import Html, Section, element, join
 from penstock.run.report.records import RunRecord, read_run
 
@@ -20,7 +32,13 @@ _SECTIONS = (
     classification.classes,
     classification.reliability,
     regression.fit,
+    language.samples,
+    language.surprise,
+    attention.looks,
+    forecast.forecast,
+    memory.memory,
     mistakes.mistakes,
+    alignment.alignment,
     origin.data,
     origin.recipe,
     origin.reproduce,

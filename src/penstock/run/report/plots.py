@@ -49,14 +49,14 @@ def curves(prefix: str, label: str, lines: Sequence[Line], across: str, best: Be
             _logarithmic(axes, values)
         else:
             axes.yaxis.set_major_locator(MaxNLocator(5, steps=_STEPS))
-            axes.yaxis.set_major_formatter(FuncFormatter(_short))
+            axes.yaxis.set_major_formatter(FuncFormatter(short))
         for line in lines:
             _curve(axes, line)
         if best is not None:
             _mark(axes, best)
         axes.set_xlabel(across)
         axes.xaxis.set_major_locator(MaxNLocator(6, integer=max(line.x[-1] for line in lines) >= 4))
-        axes.xaxis.set_major_formatter(FuncFormatter(_short))
+        axes.xaxis.set_major_formatter(FuncFormatter(short))
         axes.grid(False, axis="x")
 
     return draw(prefix, label, paint)
@@ -78,7 +78,7 @@ def fit(prefix: str, label: str, points: Array, name: str) -> Html:
         axes.set_aspect("equal")
         for axis in (axes.xaxis, axes.yaxis):
             axis.set_major_locator(MaxNLocator(5, steps=_STEPS))
-            axis.set_major_formatter(FuncFormatter(_short))
+            axis.set_major_formatter(FuncFormatter(short))
         # A `$` in a column's name is a character, not the start of a formula.
         axes.set_xlabel(f"true {clean(name)}", parse_math=False)
         axes.set_ylabel(f"predicted {clean(name)}", parse_math=False)
@@ -98,7 +98,7 @@ def histogram(prefix: str, label: str, edges: Sequence[float], counts: Sequence[
         axes.yaxis.set_major_locator(MaxNLocator(5, steps=_STEPS, integer=True))
         axes.xaxis.set_major_locator(MaxNLocator(6, steps=_STEPS))
         for axis in (axes.xaxis, axes.yaxis):
-            axis.set_major_formatter(FuncFormatter(_short))
+            axis.set_major_formatter(FuncFormatter(short))
         axes.grid(False, axis="x")
 
     return draw(prefix, label, paint, size=(5.4, 4.8))
@@ -117,7 +117,7 @@ def reliability(prefix: str, label: str, bins: Array) -> Html:
         lower.set(xlim=(-0.03, 1.04), ylim=(0, None), xlabel="confidence", ylabel="examples")
         lower.yaxis.set_major_locator(MaxNLocator(2, integer=True))
         for axis in (upper.xaxis, upper.yaxis, lower.yaxis):
-            axis.set_major_formatter(FuncFormatter(_short))
+            axis.set_major_formatter(FuncFormatter(short))
         lower.grid(False, axis="x")
 
     return draw(prefix, label, paint, size=(5.4, 4.8))
@@ -181,12 +181,12 @@ def _logarithmic(axes: Axes, values: Array) -> None:
     axes.set_yscale("log")
     decades = np.log10(values.max() / values.min())
     axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if decades < 2.2 else (1,)))
-    axes.yaxis.set_major_formatter(FuncFormatter(_short))
+    axes.yaxis.set_major_formatter(FuncFormatter(short))
     axes.yaxis.set_minor_locator(NullLocator())
     axes.yaxis.set_minor_formatter(NullFormatter())
 
 
-def _short(value: float, _: int | None = None) -> str:
+def short(value: float, _: int | None = None) -> str:
     """A tick's number: no trailing zeros, thousands with commas."""
     rounded = float(f"{value:.6g}")
     text = f"{rounded:,.0f}" if abs(rounded) >= 1000 and rounded == int(rounded) else f"{rounded:g}"

@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, field_validator
 
 from penstock.core.errors import CheckpointError
 from penstock.core.files import finite, read_json
 from penstock.recipes.recipe import TASKS
+from penstock.recipes.samples import SAMPLES
+from penstock.run.report.findings import (
+    Baseline,
+    Classification,
+    Forecast,
+    Looks,
+    Memory,
+    Mistake,
+    Regression,
+    SurpriseRecord,
+    WrittenRecord,
+)
+from penstock.run.report.record import Metrics, Record
 from penstock.run.report.rows import Row, read_rows
-
-Metrics = dict[str, float | None]
-
-
-class Record(BaseModel):
-    """A JSON object of ours; keys that are not named here are somebody else's."""
-
-    model_config = ConfigDict(extra="ignore", frozen=True, coerce_numbers_to_str=True)
 
 
 class ColumnRecord(Record):
@@ -50,99 +56,30 @@ class ClassCount(Record):
     test: int = 0
 
 
+class TextRecord(Record):
+    """What text was cut into."""
+
+    detail: str = ""
+    tokens: str = ""
+    vocabulary: int | None = None
+
+
 class DataRecord(Record):
     """data.json."""
 
     name: str = ""
     origin: str = ""
     kind: str = ""
+    noun: str = ""
     examples: int | None = None
     columns: list[ColumnRecord] = Field(default_factory=list)
     image: ImageRecord | None = None
+    text: TextRecord | None = None
+    notes: dict[str, str] = Field(default_factory=dict)
     target: ColumnRecord | None = None
     classes: list[ClassCount] | None = None
     splits: dict[str, int] = Field(default_factory=dict)
     suspicions: list[str] = Field(default_factory=list)
-
-
-class Baseline(Record):
-    """What the trivial answer reaches."""
-
-    name: str
-    metrics: Metrics = Field(default_factory=dict)
-
-
-class PerClass(Record):
-    """Precision, recall and F1 of one class."""
-
-    name: str
-    precision: float | None = None
-    recall: float | None = None
-    f1: float | None = None
-    support: int | None = None
-
-
-class ReliabilityBin(Record):
-    """Predictions of similar confidence: their mean confidence and the share of them that is right."""
-
-    confidence: float | None
-    accuracy: float | None
-    count: int
-
-
-class Reliability(Record):
-    """How far confidence can be believed; `error` is the expected calibration error."""
-
-    bins: list[ReliabilityBin] = Field(default_factory=list)
-    error: float | None = None
-
-
-class Classification(Record):
-    """Records of a classifier's test; rows of the confusion matrix are the truth."""
-
-    classes: list[str] = Field(default_factory=list)
-    confusion: list[list[int]] = Field(default_factory=list)
-    per_class: list[PerClass] = Field(default_factory=list)
-    reliability: Reliability | None = None
-
-    @model_validator(mode="after")
-    def _square(self) -> Classification:
-        size = len(self.classes)
-        if self.confusion and (len(self.confusion) != size or any(len(row) != size for row in self.confusion)):
-            raise ValueError(f"the confusion matrix is not {size} x {size}, as many as the classes")
-        return self
-
-
-class Histogram(Record):
-    """Counts between edges, one edge more than counts."""
-
-    edges: list[float] = Field(default_factory=list)
-    counts: list[int] = Field(default_factory=list)
-
-    @model_validator(mode="after")
-    def _fits(self) -> Histogram:
-        if self.counts and len(self.edges) != len(self.counts) + 1:
-            raise ValueError(f"{len(self.counts)} counts need {len(self.counts) + 1} edges, not {len(self.edges)}")
-        return self
-
-
-class Regression(Record):
-    """Records of a regressor's test; a point is (target, prediction)."""
-
-    points: list[tuple[float | None, float | None]] = Field(default_factory=list)
-    residuals: Histogram | None = None
-
-
-class Mistake(Record):
-    """One example that the model got wrong."""
-
-    truth: Any = None
-    predicted: Any = None
-    confidence: float | None = None
-    residual: float | None = None
-    place: str | None = None
-    picture: str | None = None
-    row: dict[str, Any] | None = None
 
 
 class EvaluationRecord(Record):
@@ -154,7 +91,12 @@ class EvaluationRecord(Record):
     baseline: Baseline | None = None
     classification: Classification | None = None
     regression: Regression | None = None
+    looks: list[Looks] = Field(default_factory=list)
+    forecast: Forecast | None = None
+    memory: Memory | None = None
     mistakes: list[Mistake] = Field(default_factory=list)
+    samples: list[WrittenRecord] = Field(default_factory=list)
+    surprise: list[SurpriseRecord] = Field(default_factory=list)
 
 
 class Best(Record):
@@ -200,11 +142,16 @@ class RunRecord:
     data: DataRecord | None
     evaluation: EvaluationRecord | None
     summary: Summary | None
+    samples: list[WrittenRecord]
+    """What the model wrote while it learned."""
 
     @property
     def noun(self) -> str:
         """What one example is called."""
-        return "images" if self.data is not None and self.data.kind == "image" else "examples"
+        nouns = {"image": "images", "text": "texts", "words": "sentences", "audio": "sounds"}
+        if self.data is None:
+            return "examples"
+        return self.data.noun or nouns.get(self.data.kind, "examples")
 
 
 class _Recipe(Record):
@@ -234,11 +181,21 @@ def read_run(folder: Path) -> RunRecord:
         data=_optional(DataRecord, folder / "data.json"),
         evaluation=_optional(EvaluationRecord, folder / "evaluation.json"),
         summary=summary,
+        samples=_samples(folder / SAMPLES),
     )
 
 
 def _optional(kind: type[R], path: Path) -> R | None:
     return _checked(kind, path, read_json(path)) if path.exists() else None
+
+
+def _samples(path: Path) -> list[WrittenRecord]:
+    """Raises CheckpointError for a line that is damaged."""
+    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    try:
+        return [_checked(WrittenRecord, path, json.loads(line)) for line in lines]
+    except ValueError as error:
+        raise CheckpointError(path, f"cannot be read as lines of JSON ({error})", "remove it") from error
 
 
 def _checked(kind: type[R], path: Path, content: Any) -> R:

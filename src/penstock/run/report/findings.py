@@ -1,0 +1,156 @@
+"""What an evaluation has found, as typed records: of every task what its report draws."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import Field, model_validator
+
+from penstock.run.report.record import Metrics, Record
+
+
+class Baseline(Record):
+    """What the trivial answer reaches."""
+
+    name: str
+    metrics: Metrics = Field(default_factory=dict)
+
+
+class PerClass(Record):
+    """Precision, recall and F1 of one class."""
+
+    name: str
+    precision: float | None = None
+    recall: float | None = None
+    f1: float | None = None
+    support: int | None = None
+
+
+class ReliabilityBin(Record):
+    """Predictions of similar confidence: their mean confidence and the share of them that is right."""
+
+    confidence: float | None
+    accuracy: float | None
+    count: int
+
+
+class Reliability(Record):
+    """How far confidence can be believed; `error` is the expected calibration error."""
+
+    bins: list[ReliabilityBin] = Field(default_factory=list)
+    error: float | None = None
+
+
+class Classification(Record):
+    """Records of a classifier's test; rows of the confusion matrix are the truth."""
+
+    classes: list[str] = Field(default_factory=list)
+    confusion: list[list[int]] = Field(default_factory=list)
+    per_class: list[PerClass] = Field(default_factory=list)
+    reliability: Reliability | None = None
+
+    @model_validator(mode="after")
+    def _square(self) -> Classification:
+        size = len(self.classes)
+        if self.confusion and (len(self.confusion) != size or any(len(row) != size for row in self.confusion)):
+            raise ValueError(f"the confusion matrix is not {size} x {size}, as many as the classes")
+        return self
+
+
+class Histogram(Record):
+    """Counts between edges, one edge more than counts."""
+
+    edges: list[float] = Field(default_factory=list)
+    counts: list[int] = Field(default_factory=list)
+
+    @model_validator(mode="after")
+    def _fits(self) -> Histogram:
+        if self.counts and len(self.edges) != len(self.counts) + 1:
+            raise ValueError(f"{len(self.counts)} counts need {len(self.counts) + 1} edges, not {len(self.edges)}")
+        return self
+
+
+class Regression(Record):
+    """Records of a regressor's test; a point is (target, prediction)."""
+
+    points: list[tuple[float | None, float | None]] = Field(default_factory=list)
+    residuals: Histogram | None = None
+
+
+class Piece(Record):
+    """A part of a transcript, and from when to when it was heard, as shares of the sound."""
+
+    text: str
+    begin: float = Field(ge=0, le=1)
+    end: float = Field(ge=0, le=1)
+    probability: float = Field(ge=0, le=1)
+
+
+class Window(Record):
+    """A stretch of a series: what was known, what came, and what was told, (K, T), (K, F) and (K, Q, F)."""
+
+    known: list[list[float | None]] = Field(default_factory=list)
+    target: list[list[float | None]] = Field(default_factory=list)
+    quantiles: list[list[list[float | None]]] = Field(default_factory=list)
+
+
+class Forecast(Record):
+    """Records of a forecaster's test: `steps` are mean errors by step ahead, of the model and of simple rules."""
+
+    columns: list[str] = Field(default_factory=list)
+    levels: list[float] = Field(default_factory=list)
+    coverage: float | None = None
+    steps: dict[str, list[float | None]] = Field(default_factory=dict)
+    windows: list[Window] = Field(default_factory=list)
+
+
+class Memory(Record):
+    """Sizes of gradients by the steps between an input and the last output, and how far they reach."""
+
+    norms: list[float | None] = Field(default_factory=list)
+    horizon: int = 0
+    steps: int = 0
+
+
+class Mistake(Record):
+    """One example that the model got wrong."""
+
+    truth: Any = None
+    predicted: Any = None
+    confidence: float | None = None
+    residual: float | None = None
+    place: str | None = None
+    picture: str | None = None
+    row: dict[str, Any] | None = None
+    alignment: list[Piece] | None = None
+
+
+class WrittenRecord(Record):
+    """A text that the model wrote after a prompt."""
+
+    prompt: str = ""
+    text: str = ""
+    temperature: float | None = None
+    step: int | None = None
+    epoch: float | None = None
+
+
+class SurpriseRecord(Record):
+    """A token of a test text, and the bits that it came as a surprise with."""
+
+    text: str
+    bits: float
+
+
+class Looks(Record):
+    """Where a model looked in what it read, for each token that it wrote: weights (written, read)."""
+
+    read: list[str] = Field(default_factory=list)
+    written: list[str] = Field(default_factory=list)
+    looks: list[list[float]] = Field(default_factory=list)
+
+    @model_validator(mode="after")
+    def _fits(self) -> Looks:
+        if len(self.looks) != len(self.written) or any(len(row) != len(self.read) for row in self.looks):
+            raise ValueError(f"the weights are not {len(self.written)} x {len(self.read)}, as many as the tokens")
+        return self
