@@ -60,6 +60,15 @@ def test_it_hears_time_and_label_and_each_example_alone() -> None:
         torch.testing.assert_close(alone, found[i : i + 1], rtol=1e-5, atol=1e-5)
 
 
+def test_the_way_up_sees_what_was_found_on_the_way_down() -> None:
+    model = unet()
+    unsettle(model)
+    model(torch.randn(2, 1, 12, 12), torch.tensor([3, 9])).square().sum().backward()
+    for block, own in zip(model.widen, (16, 16, 8), strict=True):
+        assert block.norm1.weight.grad[-own:].all()  # 0 where what comes across says nothing
+        assert block.norm1.weight.grad[:-own].all()
+
+
 def test_attention_is_its_definition_and_starts_as_a_way_round() -> None:
     torch.manual_seed(0)
     layer = Attention(8).double()

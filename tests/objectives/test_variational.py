@@ -13,6 +13,7 @@ from penstock.core.batch import Batch
 from penstock.core.errors import RecipeError
 from penstock.models.autoencoder import Autoencoder, DenseDecoder
 from penstock.models.mlp import MLP
+from penstock.objectives import coding
 from penstock.objectives.coding import EVALUATION_SEED
 from penstock.objectives.likelihood import Bernoulli, Gaussian
 from penstock.objectives.variational import Variational, divergence
@@ -113,6 +114,18 @@ def test_evaluation() -> None:
     assert plain.keys() == expected.keys() - {"iwelbo"}
     torch.testing.assert_close(made.reconstruct(given).detach(), middle)
     torch.testing.assert_close(found.records["code"], made.encode(given).detach().float())
+
+
+def test_who_looked_at_no_batch_evaluates_what_the_others_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    made, given = objective(importance=2), batch()
+    with torch.no_grad():
+        expected = made.evaluate(given.split(3))
+        kept: list[Any] = []
+        monkeypatch.setattr(coding, "rows", lambda source, look: kept.extend(map(look, source)) or kept)
+        made.evaluate(given.split(3))
+        monkeypatch.setattr(coding, "rows", lambda source, look: kept)  # as of a rank without a part of its own
+        found = objective(importance=2).evaluate([])
+    assert found.metrics == expected.metrics
 
 
 class LinearGaussian:

@@ -27,6 +27,8 @@ class Coding(Predicting):
     """
 
     model: Autoencoder
+    measured: Sequence[str] = ("loss",)
+    """The names of what `measure` gives: a rank that has no batch of an evaluation is to know them too."""
 
     def __init__(
         self, model: Autoencoder, inputs: Sequence[str], *, likelihood: Likelihood, told: Sequence[str] = ()
@@ -48,7 +50,7 @@ class Coding(Predicting):
 
     @abstractmethod
     def measure(self, batch: Batch, generator: torch.Generator) -> dict[str, Tensor]:
-        """Numbers of each example (B,) by metric, whose means are the metrics; "loss" is one."""
+        """Numbers of each example (B,) by the names in `measured`, whose means are the metrics."""
 
     def reconstruct(self, batch: Batch) -> Tensor:
         """What each example looks like after it was coded, in the form that the likelihood gives it."""
@@ -60,25 +62,23 @@ class Coding(Predicting):
 
     def evaluate(self, source: Iterable[Batch]) -> Evaluation:
         """The means of `measure`, and RMSE by value; records: error (N,) of reconstruction, code (N, Z)."""
-        names: list[str] = []
 
         def look(batch: Batch) -> tuple[Tensor, ...]:
             generator = torch.Generator(batch[self.inputs[0]].device).manual_seed(EVALUATION_SEED)
             output, truth = self.output(batch), self.truth(batch)
             found = self.measure(batch, generator)
-            names[:] = found
             return (
                 self.likelihood.error(output, *truth),
                 self.likelihood.squares(output, *truth),
                 self.summary(batch).float(),
-                *found.values(),
+                *[found[name] for name in self.measured],
             )
 
         found = rows(source, look)
         if not found:
             raise DataError("evaluation", "there are no examples", "give at least one example to evaluate on")
         error, squares, code, *values = (torch.cat(part).cpu() for part in zip(*found, strict=True))
-        metrics = {name: float(value.double().mean()) for name, value in zip(names, values, strict=True)}
+        metrics = {name: float(value.double().mean()) for name, value in zip(self.measured, values, strict=True)}
         return Evaluation(metrics | {"rmse": float(squares.double().mean().sqrt())}, {"error": error, "code": code})
 
     def summary(self, batch: Batch) -> Tensor:

@@ -45,6 +45,7 @@ class Variational(Coding):
                 raise RecipeError(name, f"it is {value}", f"give a number from 0 to {most:g}")
         self.beta, self.warmup, self.free_bits, self.importance = beta, warmup, free_bits, importance
         self.separable = free_bits == 0
+        self.measured = ("loss", "elbo", "divergence", *(["iwelbo"] if importance else []))
 
     def loss(self, batch: Batch) -> Update:
         """The negative bound, with the divergence weighed as it is at this moment of the training."""
