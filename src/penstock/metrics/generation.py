@@ -50,7 +50,7 @@ def frechet_normal(mean1: Tensor, covariance1: Tensor, mean2: Tensor, covariance
     root = _root(one)
     cross = torch.linalg.eigvalsh(root @ two @ root).clamp(min=0).sqrt().sum()
     away = (mean1.cpu().double() - mean2.cpu().double()).square().sum()
-    return max((away + one.trace() + two.trace() - 2 * cross).item(), 0.0)
+    return max(float(away + one.trace() + two.trace() - 2 * cross), 0.0)
 
 
 def fidelity(real: Tensor, generated: Tensor, *, neighbours: int = 5) -> Fidelity:
@@ -67,7 +67,7 @@ def fidelity(real: Tensor, generated: Tensor, *, neighbours: int = 5) -> Fidelit
     precise = torch.zeros(len(generated), dtype=torch.bool)
     recalled = torch.zeros(len(real), dtype=torch.bool)
     covered = torch.zeros(len(real), dtype=torch.bool)
-    for rows in torch.arange(len(real)).split(max(CHUNK // len(generated), 1)):
+    for rows in torch.split(torch.arange(len(real)), max(CHUNK // len(generated), 1)):
         apart = _distances(real[rows], generated)  # (rows, M)
         around = reach[rows].unsqueeze(1)
         inside += (apart < around).sum(0)
@@ -85,14 +85,14 @@ def nearest(generated: Tensor, training: Tensor) -> tuple[Tensor, Tensor]:
     Examples that were learnt by heart lie nearer to the training set than held-out real ones do.
     """
     training, generated = _pair("nearest", training, generated, least=1)
-    found = [_distances(part, training).min(1) for part in generated.split(max(CHUNK // len(training), 1))]
+    found = [_distances(part, training).min(1) for part in torch.split(generated, max(CHUNK // len(training), 1))]
     return torch.cat([part.indices for part in found]), torch.cat([part.values for part in found])
 
 
 def _reach(points: Tensor, neighbours: int) -> Tensor:
     """The distance of each point to its k-th nearest neighbour, itself not counted: (N, F) to (N,)."""
     found = []
-    for rows in torch.arange(len(points)).split(max(CHUNK // len(points), 1)):
+    for rows in torch.split(torch.arange(len(points)), max(CHUNK // len(points), 1)):
         apart = _distances(points[rows], points)
         apart[torch.arange(len(rows)), rows] = math.inf
         found.append(apart.kthvalue(neighbours, dim=1).values)
@@ -107,7 +107,8 @@ def _distances(a: Tensor, b: Tensor) -> Tensor:
 def _root(matrix: Tensor) -> Tensor:
     """The symmetric root of a covariance matrix; eigenvalues below 0 are rounding."""
     values, vectors = torch.linalg.eigh(matrix)
-    return vectors * values.clamp(min=0).sqrt() @ vectors.T
+    root: Tensor = vectors * values.clamp(min=0).sqrt() @ vectors.T
+    return root
 
 
 def _pair(where: str, real: Tensor, generated: Tensor, least: int) -> tuple[Tensor, Tensor]:
