@@ -24,6 +24,7 @@ from penstock.models.discriminator import (
 )
 from penstock.models.generator import DenseGenerator, Generator, doublings
 from penstock.models.residual_gan import DownBlock, ResidualGenerator, ResidualTrunk, UpBlock
+from penstock.nn.picture_attention import PictureAttention
 
 BODIES: dict[str, Callable[..., nn.Module]] = {
     "dense": partial(DenseGenerator, hidden=(8,)),
@@ -81,7 +82,7 @@ def test_gradients_reach_every_parameter_through_the_discriminator(name: str, at
     trunk = TRUNKS[name](channels=3, size=28, **options)
     judge = Discriminator(trunk, ProjectionHead(trunk.outputs, 4))
     for module in [*maker.modules(), *judge.modules()]:
-        if hasattr(module, "gain"):
+        if isinstance(module, PictureAttention):
             nn.init.ones_(module.gain)
     label = torch.arange(4)
     judge(maker(torch.randn(4, 5), label), label).score.square().mean().backward()

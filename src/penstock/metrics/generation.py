@@ -1,7 +1,7 @@
 """How near generated examples are to real ones, in a space of features. N real, M generated examples, F features.
 
 Everything is computed on the CPU in float64. Measures of two sets depend on their sizes: compare like with like, and
-beside them what a second real set gets.
+beside them what a second real set gets. The time of all but `frechet` grows with N M F: some thousand examples do.
 """
 
 from __future__ import annotations
