@@ -15,9 +15,9 @@ from penstock.models.autoencoder import Autoencoder, DenseDecoder
 from penstock.models.mlp import MLP
 from penstock.models.spectrum_code import SpectrumDecoder, SpectrumEncoder
 from penstock.models.tabular import Tabular
+from penstock.objectives.code_penalties import Absolute, Contractive, MeanActivation
 from penstock.objectives.corruption import Masking, Noise
 from penstock.objectives.likelihood import Bernoulli, Frames, Rows
-from penstock.objectives.penalties import Absolute, Contractive, MeanActivation
 from penstock.objectives.reconstruction import Reconstruction
 
 COUNT = 23

@@ -1,97 +1,86 @@
-"""What is asked of codes besides that the examples can be told from them. B batch, Z code."""
+"""What keeps a discriminator from being too steep. B examples.
+
+Penalties are differentiated twice, so the discriminator must be made of operations that allow it.
+"""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import final
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from penstock.core.errors import RecipeError
-from penstock.objectives.likelihood import full
+from penstock.core.draws import Draws
+
+Judge = Callable[[Tensor], Tensor]
+"""Examples (B, ...) to their scores (B,)."""
+_BETWEEN = Draws("between real and generated")
 
 
 class Penalty(ABC):
-    """Added to the loss in training."""
-
-    separable = True
-    """False where it looks at several examples together."""
-    of_inputs = False
-    """Whether the gradient with respect to what is coded is needed."""
+    """Something added to the discriminator's loss: a mean over examples."""
 
     @abstractmethod
-    def __call__(self, code: Tensor, inputs: Sequence[Tensor]) -> Tensor:
-        """A scalar, the mean over the examples, for codes (B, Z) of inputs."""
+    def __call__(self, judge: Judge, real: Tensor, generated: Tensor, keys: Tensor) -> Tensor:
+        """From real and generated examples (B, ...), and keys (B,) from which random numbers are drawn, to a scalar."""
 
 
 @final
 @dataclass(frozen=True, kw_only=True)
-class MeanActivation(Penalty):
-    """Each unit of the code, which is between 0 and 1, is on for a share `target` of the batch.
+class GradientPenalty(Penalty):
+    """`weight` times the squared distance from 1 of the slope between real and generated examples.
 
-    `weight` times the Kullback-Leibler divergence between target and mean activation, summed over the units (Ng 2011,
-    "Sparse autoencoder", section 3).
+    Gulrajani et al. 2017, "Improved training of Wasserstein GANs", equation (3) and algorithm 1.
     """
 
-    weight: float = 0.1
-    target: float = 0.05
-    separable = False
+    weight: float = 10.0
 
-    def __post_init__(self) -> None:
-        _check_weight("sparse", self.weight)
-        if not 0 < self.target < 1:
-            raise RecipeError("sparse", f"the target is {self.target}", "give a number between 0 and 1, such as 0.05")
-
-    def __call__(self, code: Tensor, inputs: Sequence[Tensor]) -> Tensor:
-        """Raises no error for codes beyond 0 and 1; it is not finite there."""
-        mean, target = full(code).flatten(1).mean(0), self.target  # (Z,)
-        on = target * (target / mean).log()
-        off = (1 - target) * ((1 - target) / (1 - mean)).log()
-        return self.weight * (on + off).sum()
+    def __call__(self, judge: Judge, real: Tensor, generated: Tensor, keys: Tensor) -> Tensor:
+        """At one point of the line between each pair."""
+        share = _BETWEEN.uniform(keys, *(1,) * (real.ndim - 1)).to(real.dtype)
+        steepness = torch.linalg.vector_norm(slopes(judge, torch.lerp(real, generated, share)), dim=1)
+        penalty: Tensor = self.weight * (steepness - 1).square().mean()
+        return penalty
 
 
 @final
 @dataclass(frozen=True, kw_only=True)
-class Absolute(Penalty):
-    """`weight` times the sum of the absolute values of an example's code: most become small."""
+class R1(Penalty):
+    """Half of `weight` times the squared slope at real examples.
 
-    weight: float = 1e-3
-
-    def __post_init__(self) -> None:
-        _check_weight("sparse", self.weight)
-
-    def __call__(self, code: Tensor, inputs: Sequence[Tensor]) -> Tensor:
-        """The mean of the sums."""
-        return self.weight * full(code).abs().flatten(1).sum(1).mean()
-
-
-@final
-@dataclass(frozen=True, kw_only=True)
-class Contractive(Penalty):
-    """`weight` times the squared Frobenius norm of the Jacobian of the code with respect to the first input.
-
-    Rifai et al. 2011, "Contractive auto-encoders", equation (4); exact for any encoder that takes each example alone,
-    at the cost of a backward pass for each number of a code.
+    Mescheder, Geiger and Nowozin 2018, "Which training methods for GANs do actually converge?", equation (9).
     """
 
-    weight: float = 0.1
-    of_inputs = True
+    weight: float = 10.0
 
-    def __post_init__(self) -> None:
-        _check_weight("contractive", self.weight)
-
-    def __call__(self, code: Tensor, inputs: Sequence[Tensor]) -> Tensor:
-        """The mean over the examples."""
-        flat = code.flatten(1)  # (B, Z)
-        units = torch.eye(flat.shape[1], dtype=flat.dtype, device=flat.device)
-        along = units.unsqueeze(1).expand(-1, len(flat), -1)  # (Z, B, Z): the same unit in every example
-        (slopes,) = torch.autograd.grad(flat, inputs[0], along, create_graph=True, is_grads_batched=True)
-        return self.weight * full(slopes).square().sum() / len(flat)
+    def __call__(self, judge: Judge, real: Tensor, generated: Tensor, keys: Tensor) -> Tensor:
+        """At the real examples."""
+        return self.weight / 2 * slopes(judge, real).square().sum(1).mean()
 
 
-def _check_weight(where: str, weight: float) -> None:
-    if not 0 < weight < float("inf"):
-        raise RecipeError(where, f"the weight is {weight}", "give a positive number")
+def slopes(judge: Judge, x: Tensor) -> Tensor:
+    """The gradient of each score with respect to its example, itself differentiable: (B, ...) to (B, numbers)."""
+    x = x.detach().requires_grad_()
+    found: Tensor = torch.autograd.grad(judge(x).sum(), x, create_graph=True)[0]
+    return found.flatten(1)
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class ClipWeights:
+    """Keeps every parameter of the discriminator within +- `bound`, after each step.
+
+    Arjovsky, Chintala and Bottou 2017, "Wasserstein GAN", algorithm 1. In the generator's turn, weights may be beyond
+    the bound by the discriminator's last update, for what lasts is changed at the end of a step.
+    """
+
+    bound: float = 0.01
+
+    @torch.no_grad()
+    def __call__(self, discriminator: nn.Module) -> None:
+        """In place."""
+        for parameter in discriminator.parameters():
+            parameter.clamp_(-self.bound, self.bound)

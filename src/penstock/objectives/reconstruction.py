@@ -10,10 +10,10 @@ from torch import Tensor
 from penstock.core.batch import Batch
 from penstock.core.objective import Update
 from penstock.models.autoencoder import Autoencoder
+from penstock.objectives.code_penalties import Penalty
 from penstock.objectives.coding import Coding
 from penstock.objectives.corruption import Corruption
 from penstock.objectives.likelihood import Gaussian, Likelihood
-from penstock.objectives.penalties import Penalty
 
 
 class Reconstruction(Coding):
