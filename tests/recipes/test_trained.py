@@ -13,7 +13,7 @@ from torch import nn
 from penstock.core.errors import CheckpointError, DataError, RecipeError
 from penstock.core.manifest import write_manifest
 from penstock.data.features import Classes
-from penstock.data.opening import ReadOptions
+from penstock.data.opened import ReadOptions
 from penstock.kinds.category import CategoryAnswer
 from penstock.kinds.table import TableKind
 from penstock.models.linear import Linear

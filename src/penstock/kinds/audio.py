@@ -20,7 +20,7 @@ from penstock.core.errors import DataError, RecipeError
 from penstock.data.audio import SOUNDS, Samples, Sound, peek_sound, read_sound
 from penstock.data.class_folders import find_files
 from penstock.data.examples import Examples, InMemory
-from penstock.data.opening import SoundData
+from penstock.data.opened import SoundData
 from penstock.data.paths import unreadable
 from penstock.data.ragged import LENGTH, Ragged, Stored
 from penstock.data.sounds import AUDIO, BandScaling, SoundTransform, Vary
