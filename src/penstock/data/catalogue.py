@@ -19,8 +19,8 @@ class NamedSet:
     """
 
     name: str
-    task: Literal["classify", "regress", "language", "transcribe", "forecast"]
-    kind: Literal["image", "table", "text", "audio", "series"]
+    task: Literal["classify", "regress", "language", "transcribe", "forecast", "tag"]
+    kind: Literal["image", "table", "text", "audio", "series", "words"]
     summary: str
     rows: int
     licence: str
@@ -277,6 +277,26 @@ NAMED: dict[str, NamedSet] = {
                 form="california",
             ),
         ),
+    ),
+    "python-topics": NamedSet(
+        name="python-topics",
+        task="classify",
+        kind="text",
+        summary="paragraphs from the standard library of this Python, 7 subjects: what is it about?",
+        rows=7_000,
+        licence="PSF",
+        home="https://docs.python.org/3/library/",
+        target="topic",
+    ),
+    "python-roles": NamedSet(
+        name="python-roles",
+        task="tag",
+        kind="words",
+        summary="statements from the standard library of this Python, and the part that each name plays",
+        rows=6_000,
+        licence="PSF",
+        home="https://docs.python.org/3/library/",
+        target="tags",
     ),
     "pydoc": NamedSet(
         name="pydoc",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from penstock.core.errors import DataError, RecipeError, suggest
-from penstock.data import bundled
+from penstock.data import bundled, stdlib
 from penstock.data.arrays import read_idx
 from penstock.data.catalogue import NAMED, NamedSet
 from penstock.data.cifar import read_cifar
@@ -28,6 +28,11 @@ from penstock.data.tones import tones
 __all__ = ["NAMED", "Loaded", "NamedSet", "RemoteFile", "cache_folder", "describe", "download", "load", "locate"]
 
 _SPLITS = {"train": "train", "t10k": "test"}  # how the files of MNIST and its kin begin
+_PYTHON: Mapping[str, Callable[[], pd.DataFrame]] = {
+    "pydoc": bundled.pydoc,
+    "python-topics": stdlib.topics,
+    "python-roles": stdlib.roles,
+}
 _AGAIN = "delete the file to have it downloaded again"
 
 
@@ -148,8 +153,8 @@ def _bundled(known: NamedSet) -> Loaded:
     """A set that scikit-learn or Python brings along, or that is generated."""
     if known.kind == "series":
         return Loaded(frame=tides(), target=known.target)
-    if known.kind == "text":
-        return Loaded(frame=bundled.pydoc())
+    if known.name in _PYTHON:
+        return Loaded(frame=_PYTHON[known.name](), target=known.target)
     if known.target is None:
         images, labels = bundled.digits()
         return Loaded(images=images[:, None], labels=labels)

@@ -172,6 +172,10 @@ def open_data(where: str, options: ReadOptions, supplied: object = None) -> Open
 
 
 def _named(name: str) -> TableData | ImageData | SoundData:
+    if NAMED[name].kind == "words":
+        raise DataError(
+            name, "it has a tag for every word, not a label for each example", "penstock train tag takes it"
+        )
     loaded = load(name, show_progress)
     if loaded.sounds is not None:
         found = loaded.sounds

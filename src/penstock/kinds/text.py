@@ -48,7 +48,7 @@ class TextKind(Kind):
     """Tokens (B, T) int64 and how many of them are real (B,)."""
 
     word = "text"
-    default_model = "gru"
+    default_model = "bag"
     inputs = ("tokens", "tokens_length")
 
     def __init__(self, tokenizer: Tokenizer, longest: int, column: str | None, reading: ReadOptions) -> None:
@@ -161,7 +161,7 @@ class TextMaterial(Material):
         detail += f"{tokenizer.size:,} different tokens ({tokenizer.kind}), the first {longest:,} of a text are read"
         if self._cut:
             detail += f": {self._cut / len(lengths):.0%} of the texts go on"
-        return {"notes": {"texts": detail}}
+        return {"noun": "texts", "notes": {"texts": detail}}
 
     def audit(self, task: str, splits: Mapping[str, np.ndarray]) -> list[str]:
         """The same text in two splits or under two labels, imbalance, empty texts and classes."""

@@ -25,12 +25,14 @@ KINDS: Mapping[str, str] = {
     "series": "penstock.kinds.series:SeriesKind",
     "text": "penstock.kinds.text:TextKind",
     "audio": "penstock.kinds.audio:AudioKind",
+    "words": "penstock.kinds.words:WordsKind",
 }
 """Where the way in of each kind of input is."""
 ANSWERS: Mapping[str, str] = {
     "category": "penstock.kinds.category:CategoryAnswer",
     "number": "penstock.kinds.number:NumberAnswer",
     "text": "penstock.kinds.pairs:TargetAnswer",
+    "tags": "penstock.kinds.tags:TagAnswer",
     "transcript": "penstock.kinds.transcript:TranscriptAnswer",
     "future": "penstock.kinds.future:FutureAnswer",
 }

@@ -33,7 +33,7 @@ class Labelled(Supervised):
     )
     model: Annotated[
         str,
-        Field(description=f"auto (pictures cnn, tables mlp, texts gru, sounds speech) or {', '.join(MODELS)}"),
+        Field(description=f"auto (pictures cnn, tables mlp, texts bag, sounds speech) or {', '.join(MODELS)}"),
         AfterValidator(one_of(MODELS)),
     ] = "auto"
     table: TableSettings = TableSettings()
