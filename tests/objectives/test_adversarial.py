@@ -13,9 +13,13 @@ from torch import Tensor
 from torch.nn import functional
 
 from penstock.core.draws import Draws
+from penstock.core.errors import DataError
 from penstock.data.examples import InMemory
 from penstock.data.keyed import Keyed
 from penstock.data.sources import Shuffled
+from penstock.engine import engine as engine_file
+from penstock.engine import pace
+from penstock.engine.tuning import whole_step
 from penstock.models.discriminator import AuxiliaryHead, DenseTrunk, Discriminator, Head, ProjectionHead
 from penstock.models.generator import Generator
 from penstock.models.mlp import MLP
@@ -179,6 +183,11 @@ def test_the_class_named_counts_in_both_turns() -> None:
     assert losses[2.0][1] - losses[0.0][1] == pytest.approx(2 * second, rel=1e-5)
 
 
+def test_an_evaluation_of_nothing_is_refused() -> None:
+    with pytest.raises(DataError, match=r"^evaluation: there are no examples; "):
+        players().evaluate([])
+
+
 def test_evaluation_compares_as_many_generated_examples() -> None:
     objective = players()
     made = engine(objective, points(), steps=1)
@@ -189,21 +198,17 @@ def test_evaluation_compares_as_many_generated_examples() -> None:
     real = torch.cat([batch["point"] for batch in held_out()])
     score = objective.discriminator(real).score
     torch.testing.assert_close(found.records["real_score"], score.detach())
-    assert COUNT > 20
 
 
-def test_steps_compiled_together_are_the_steps_one_by_one() -> None:
-    """Eight a call, without a compiler of machine code."""
-    from penstock.engine.tuning import whole_step
-
-    before, whole_step.COMPILER = whole_step.COMPILER, {"backend": "eager"}
-    try:
-        objectives = {how: players() for how in ("on", "off")}
-        for how, objective in objectives.items():
-            made = engine(objective, points(batch_size=23), compile=how)
-            made.run()
-            assert made.plan.compile == how  # it was not given up
-    finally:
-        whole_step.COMPILER = before
+def test_steps_compiled_together_are_the_steps_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two a call, without a compiler of machine code."""
+    monkeypatch.setattr(whole_step, "COMPILER", {"backend": "eager"})
+    for module in (whole_step, pace, engine_file):
+        monkeypatch.setattr(module, "STEPS_A_CALL", 2)
+    objectives = {how: players() for how in ("on", "off")}
+    for how, objective in objectives.items():
+        made = engine(objective, points(batch_size=23), compile=how, steps=6)
+        made.run()
+        assert made.plan.compile == how  # it was not given up
     for name, value in objectives["off"].state_dict().items():
         torch.testing.assert_close(objectives["on"].state_dict()[name], value, rtol=1e-4, atol=1e-5, msg=name)

@@ -10,7 +10,6 @@ from torch.nn import functional
 
 from penstock.core.batch import Batch
 from penstock.core.draws import Draws
-from penstock.core.errors import DataError
 from penstock.core.objective import Evaluation, Update
 from penstock.core.shared import rows
 from penstock.models.discriminator import Discriminator, Look
@@ -95,10 +94,7 @@ class Adversarial(Generating):
     def evaluate(self, source: Iterable[Batch]) -> Evaluation:
         """Of held-out real examples and as many generated ones: the discriminator's loss without penalties as `loss`,
         and measures of nearness; records: the scores of both (N,)."""
-        found = rows(source, self._examined)
-        if not found:
-            raise DataError("evaluation", "there are no examples", "give at least two examples to evaluate on")
-        real, generated, real_score, score = joined(found)
+        real, generated, real_score, score = joined(rows(source, self._examined))
         loss = float(self.criterion.discriminator(real_score.double(), score.double()))
         records = {"real_score": real_score, "generated_score": score}
         return Evaluation({"loss": loss, **self.compared(real, generated)}, records)

@@ -8,7 +8,6 @@ from torch import Tensor, nn
 
 from penstock.core.batch import Batch
 from penstock.core.draws import Draws
-from penstock.core.errors import DataError
 from penstock.core.objective import Evaluation, Update
 from penstock.core.shared import rows
 from penstock.models.discriminator import Discriminator
@@ -69,10 +68,7 @@ class EnergyBased(Generating):
     def evaluate(self, source: Iterable[Batch]) -> Evaluation:
         """The difference of mean scores of samples and held-out examples, as `loss`, and measures of nearness; records:
         the scores of both (N,)."""
-        found = rows(source, self._examined)
-        if not found:
-            raise DataError("evaluation", "there are no examples", "give at least two examples to evaluate on")
-        real, generated, real_score, score = joined(found)
+        real, generated, real_score, score = joined(rows(source, self._examined))
         loss = float((score.double() - real_score.double()).mean())
         records = {"real_score": real_score, "generated_score": score}
         return Evaluation({"loss": loss, **self.compared(real, generated)}, records)

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from penstock.core.batch import Batch
+from penstock.core.errors import DataError
 from penstock.core.objective import Objective
 from penstock.metrics.generation import fidelity, frechet
 
@@ -51,5 +52,7 @@ class Generating(Objective):
 
 
 def joined(rows: list[tuple[Tensor, ...]]) -> tuple[Tensor, ...]:
-    """What was kept of each batch, for all: tensors (N, ...) on the processor."""
+    """What was kept of each batch, for all: tensors (N, ...) on the processor. Raises DataError where there is none."""
+    if not rows:
+        raise DataError("evaluation", "there are no examples", "give at least two examples to evaluate on")
     return tuple(torch.cat(column).cpu() for column in zip(*rows, strict=True))

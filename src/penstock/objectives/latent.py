@@ -10,7 +10,6 @@ from torch.nn import functional
 
 from penstock.core.batch import Batch
 from penstock.core.draws import Draws
-from penstock.core.errors import DataError
 from penstock.core.objective import Evaluation, Update
 from penstock.core.shared import rows
 from penstock.models.generator import Generator
@@ -94,10 +93,7 @@ class LatentOptimisation(Generating):
     def evaluate(self, source: Iterable[Batch]) -> Evaluation:
         """The loss with codes searched for held-out examples, and measures of nearness of samples; records: the loss of
         each example (N,)."""
-        found = rows(source, self._examined)
-        if not found:
-            raise DataError("evaluation", "there are no examples", "give at least two examples to evaluate on")
-        real, generated, error = joined(found)
+        real, generated, error = joined(rows(source, self._examined))
         return Evaluation({"loss": float(error.double().mean()), **self.compared(real, generated)}, {"error": error})
 
     def _examined(self, batch: Batch) -> tuple[Tensor, ...]:

@@ -9,7 +9,6 @@ from torch import Tensor, nn
 
 from penstock.core.batch import Batch
 from penstock.core.draws import Draws
-from penstock.core.errors import DataError
 from penstock.core.objective import Evaluation, Update
 from penstock.core.shared import rows
 from penstock.models.discriminator import Discriminator, GaussianEncoder
@@ -93,10 +92,7 @@ class VAEGAN(Generating):
     def evaluate(self, source: Iterable[Batch]) -> Evaluation:
         """Mean squared error of reconstructions, as `loss`, and measures of nearness of samples; records: the error of
         each example (N,)."""
-        found = rows(source, self._examined)
-        if not found:
-            raise DataError("evaluation", "there are no examples", "give at least two examples to evaluate on")
-        real, generated, error = joined(found)
+        real, generated, error = joined(rows(source, self._examined))
         return Evaluation({"loss": float(error.double().mean()), **self.compared(real, generated)}, {"error": error})
 
     def _examined(self, batch: Batch) -> tuple[Tensor, ...]:
