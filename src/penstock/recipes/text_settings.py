@@ -36,7 +36,7 @@ class TokenSettings(Settings):
         return self.model_copy(update={"kind": kind, "size": size})
 
 
-class TextSettings(Settings):
+class CorpusSettings(Settings):
     """How to read text."""
 
     unit: Annotated[
