@@ -88,6 +88,7 @@ CASES = {
         0.98,
         3,
     ),
+    "tides": Case("tide gauge, a day ahead, default model", "forecast", "mase", 0.5, 3, "0.98 (as a season before)"),
     "morse": Case("Morse code at 10 dB, default model", "transcribe", "cer", 0.02, 3),
 }
 

@@ -61,7 +61,7 @@ CASES = {
     "transformer": Case(
         "cmn-eng, English to Chinese, Transformer",
         "--model transformer --net.width 256 --net.layers 3 --net.heads 4 --net.dropout 0.2 --batch-size 64"
-        " --epochs 25 --optim.lr 7e-4 --smoothing 0.1 --ema 0.999 --evaluate-every 2.5",
+        " --epochs 20 --optim.lr 7e-4 --smoothing 0.1 --ema 0.999 --evaluate-every 2.5",
         "chrf",
         20,
         40,

@@ -342,6 +342,20 @@ def listing() -> Callable[..., Path]:
     return write_listing
 
 
+def write_text(path: Path, letters: int = 3000) -> Path:
+    """A text that can be learned: words that follow from those before them."""
+    draw, words = random.Random(0), ["水", "flows", "through", "the", "gate", "to", "turbine."]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    text = ""
+    while len(text) < letters:
+        text += " ".join(words[draw.randrange(3) :]) + "\n"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+FEW_LETTERS = (
+    "--context 8 --batch-size 8 --net.width 16 --net.dropout 0.3 --accumulate 2 --ema 0.9 --evaluate-every 0.1"
+)
 LEAST = "--threads 1 --log-every 3 --steps 7"
 SMALL = "--batch-size 8 --evaluate-every 0.5 --ema 0.9 --net.hidden 8 --net.dropout 0.3"
 PAIRED = "--batch-size 8 --evaluate-every 0.5 --ema 0.9 --net.width 8 --net.dropout 0.3 --accumulate 2 --sampling 0.3"
@@ -367,6 +381,8 @@ def words_for() -> Callable[[str, str, Path], list[str]]:
         if task == "forecast":
             where = [str(write_series(folder / "销量.csv")), "--window.context", "14", "--window.horizon", "3"]
             return [*words, *HEARD.split(), "--data", *where]
+        if task == "language":
+            return [*words, "--data", str(write_text(folder / "文.txt")), *FEW_LETTERS.split()]
         if data == "default":
             if task == "translate":
                 return [*words, *PAIRED.split(), "--data", str(write_pairs(folder / "对.tsv"))]

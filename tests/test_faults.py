@@ -1098,12 +1098,23 @@ class TestFiles:
     @pytest.fixture(scope="class", params=TASKS)
     @classmethod
     def case(
-        cls, request: Any, processes: Any, tmp_path_factory: pytest.TempPathFactory, table: Writer
+        cls,
+        request: Any,
+        processes: Any,
+        tmp_path_factory: pytest.TempPathFactory,
+        table: Writer,
+        series: Writer,
+        sounds: Writer,
     ) -> tuple[str, list[str], Path]:
         task, place = request.param, tmp_path_factory.mktemp("case")
         words = ["train", task, *cls.SETTINGS.split()]
         if task in LABELLED:
             words += ["--data", str(table(place / "t.csv")), "--target", COLUMN[task], "--net.hidden", "8"]
+        elif task == "forecast":
+            words += ["--data", str(series(place / "s.csv")), "--window.horizon", "3", "--net.width", "8"]
+        elif task == "transcribe":
+            small = "--model lstm --net.width 4 --audio.bands 8"  # two checkpoints fit onto a small disk
+            words += ["--data", str(sounds(place)), "--target", "said", *small.split()]
         for name, moments, code in (("whole", [], 0), ("killed", [(*STEP, 6, signal.SIGKILL)], -signal.SIGKILL)):
             (place / name).mkdir()
             outcome = processes.run(place / name, words, moments)

@@ -48,7 +48,7 @@ def test_a_column_of_sounds_is_found_in_a_table(penstock: Command, here: Path, s
 
 def test_a_transcript_is_learnt_and_shown(penstock: Command, here: Path, sounds: Writer) -> None:
     path = sounds(here, rows=60)
-    words = "--epochs 60 --threads 1 --net.width 24 --batch-size 8 --net.dropout 0 --audio.noise none --beam.width 4"
+    words = "--steps 290 --threads 1 --net.width 24 --batch-size 8 --net.dropout 0 --audio.noise none --beam.width 4"
     outcome = penstock(f"train transcribe --data {path} --target said --name r {words} --beam.order 2")
     assert outcome.code == 0, outcome.err
     found = json.loads((here / "runs/transcribe/r/evaluation.json").read_text(encoding="utf-8"))
@@ -110,7 +110,7 @@ class TestRefused:
         sounds(here)
         self.refused(penstock, here, 2, "beam.width", flags="--beam.width 0")
         self.refused(penstock, here, 2, "did you mean", flags="--beam.widht 3")
-        self.refused(penstock, here, 2, "model", "speech", flags="--model cnn")
+        self.refused(penstock, here, 2, "model", "did you mean 'tcn'", flags="--model cnn")
         words = f"train classify --data sounds.csv --target first {FEW} --image.size 16"
         penstock(words).refused(2, "image.size", "sounds")
 

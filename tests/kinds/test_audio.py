@@ -13,7 +13,8 @@ import soundfile
 import torch
 
 from penstock.core.errors import DataError, RecipeError
-from penstock.data.opening import ReadOptions, SoundData, Sounds, TableData, open_data
+from penstock.data.opened import ReadOptions, SoundData, Sounds, TableData
+from penstock.data.opening import open_data
 from penstock.data.sounds import Vary
 from penstock.kinds.audio import AudioKind, AudioMaterial, ReadSounds
 from penstock.kinds.listed import listed_sounds

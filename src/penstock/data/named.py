@@ -13,12 +13,13 @@ import pandas as pd
 from penstock.core.errors import DataError, RecipeError, suggest
 from penstock.data import bundled, stdlib
 from penstock.data.arrays import read_idx
-from penstock.data.catalogue import NAMED, NamedSet
+from penstock.data.catalogue import NAMED
 from penstock.data.cifar import read_cifar
 from penstock.data.download import RemoteFile, fetch
 from penstock.data.encoding import read_text
 from penstock.data.morse import RATE as MORSE_RATE
 from penstock.data.morse import messages
+from penstock.data.named_set import NamedSet
 from penstock.data.spoken import spoken_digits
 from penstock.data.tables import read_table
 from penstock.data.tides import tides

@@ -22,7 +22,8 @@ from penstock.data.decode import Picture, decode
 from penstock.data.examples import Examples, InMemory
 from penstock.data.image_files import ImageFiles
 from penstock.data.images import PICTURES, measure, read_headers
-from penstock.data.opening import ImageData, Pictures, as_pixels
+from penstock.data.opened import ImageData, Pictures
+from penstock.data.opening import as_pixels
 from penstock.data.paths import unreadable
 from penstock.data.pixels import Augment, PixelScaling, PixelTransform
 from penstock.data.pool import usual_workers

@@ -17,7 +17,8 @@ from penstock.core.errors import DataError, suggest
 from penstock.data.cells import texts as text_cells
 from penstock.data.encoding import read_text
 from penstock.data.examples import Examples, InMemory
-from penstock.data.opening import MOST_OF_A_TEXT, TABLE_SUFFIXES, ReadOptions, TextData
+from penstock.data.opened import ReadOptions, TextData
+from penstock.data.opening import MOST_OF_A_TEXT, TABLE_SUFFIXES
 from penstock.data.paths import missing
 from penstock.data.ragged import Ragged, Stored
 from penstock.data.sources import Transform

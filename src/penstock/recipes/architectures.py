@@ -55,6 +55,9 @@ TRANSLATORS = {
 }
 """Models that write one sequence from another; their keywords are `vocabulary`, `outputs` and settings of `net`."""
 
+WRITERS = {name: f"penstock.models.language:{name}" for name in ("transformer", "lstm", "gru", "rnn", "jordan", "tcn")}
+"""Models that foretell the next token; their keywords are `outputs`, `context`, and settings of `net`."""
+
 ACTIVATIONS = {
     "relu": "ReLU",
     "gelu": "GELU",
@@ -133,6 +136,17 @@ def build_translator(name: str, vocabulary: int, outputs: int, net: NetSettings)
     """
     make = _find(name, TRANSLATORS)
     return make(vocabulary=vocabulary, outputs=outputs, **_settings(name, inspect.signature(make).parameters, net))
+
+
+def build_writer(name: str, outputs: int, context: int, net: NetSettings) -> nn.Module:
+    """A model by name that foretells one of `outputs` tokens, trained on `context` of them at once.
+
+    Raises RecipeError where model and settings do not go together.
+    """
+    make = _find(name, WRITERS)
+    accepted = inspect.signature(make).parameters
+    sizes = {"context": context} if "context" in accepted else {}
+    return make(outputs=outputs, **sizes, **_settings(name, accepted, net))
 
 
 def _for_table(sizes: Mapping[str, Any], net: NetSettings, body: Callable[[int], nn.Module]) -> nn.Module:

@@ -66,7 +66,8 @@ class Labelled(Supervised):
         For a model that there is already, `kind` says what it takes: other columns are left alone, pictures brought to
         its size, and a split column is not looked for.
         """
-        from penstock.data.opening import ImageData, ReadOptions, SoundData, TableData, TextData, open_data
+        from penstock.data.opened import ImageData, ReadOptions, SoundData, TableData, TextData
+        from penstock.data.opening import open_data
         from penstock.kinds.audio import AudioMaterial
         from penstock.kinds.image import ImageMaterial, ReadImages
         from penstock.kinds.table import TableKind, TableMaterial, table_material
