@@ -1105,6 +1105,7 @@ class TestFiles:
         table: Writer,
         series: Writer,
         sounds: Writer,
+        tagged: Writer,
     ) -> tuple[str, list[str], Path]:
         task, place = request.param, tmp_path_factory.mktemp("case")
         words = ["train", task, *cls.SETTINGS.split()]
@@ -1112,6 +1113,8 @@ class TestFiles:
             words += ["--data", str(table(place / "t.csv")), "--target", COLUMN[task], "--net.hidden", "8"]
         elif task == "forecast":
             words += ["--data", str(series(place / "s.csv")), "--window.horizon", "3", "--net.width", "8"]
+        elif task == "tag":
+            words += ["--data", str(tagged(place / "t.conll")), "--net.width", "8"]
         elif task == "transcribe":
             small = "--model lstm --net.width 4 --audio.bands 8"  # two checkpoints fit onto a small disk
             words += ["--data", str(sounds(place)), "--target", "said", *small.split()]

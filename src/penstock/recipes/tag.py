@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from penstock.objectives.tagging import Tagging
 
 
+USUAL_WIDTH = 128
+"""Numbers a word, half of them for itself and half for its letters, where none is given."""
+
+
 class Tag(Supervised):
     """Give every word of a sentence a tag: names, parts of speech, the roles of words."""
 
@@ -90,7 +94,8 @@ class Tag(Supervised):
         """Words and their letters, then a network over sequences by name."""
         from penstock.models.words import WordFront, WordNet
 
-        front = WordFront(**kind.sizes())
+        half = max((net.width or USUAL_WIDTH) // 2, 1)
+        front = WordFront(**kind.sizes(), word=half, spelling=half)
 
         def body(features: int) -> nn.Module:
             return build_model(name, {"features": features}, answer.outputs, net, SEQUENCES, pooled=False)
