@@ -111,7 +111,7 @@ class AudioMaterial(Material):
         self.name, self.origin, self.empty, self.left_out = data.name, data.origin, data.empty, data.left_out
         self.labels, self.given, self.sounds = data.labels, data.splits, data.sounds
         unlisted = () if data.listed else ("table", "target", "columns", "split.column")
-        self.foreign = ("image", "text", *unlisted)
+        self.foreign = ("image", "text", "series", *unlisted)
         self._reading, self._vary = reading, vary
         self._headers: list[Sound] = []
         self._rate, self._spectrogram = 0, LogMel(rate=FASTEST)

@@ -85,7 +85,7 @@ class TableMaterial(Material):
     """A table of which one column is the target."""
 
     word: ClassVar[str] = "table"
-    foreign = ("image", "audio", "text")
+    foreign = ("image", "audio", "text", "series")
 
     def __init__(
         self,

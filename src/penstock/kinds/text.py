@@ -133,7 +133,7 @@ class TextMaterial(Material):
         self.labels, self.given = data.labels, data.splits
         self._data, self._how, self._reading = data, how, reading
         unlisted = ("target", "columns", "split.column", "table.delimiter", "table.missing", "table.present")
-        self.foreign = ("image", "audio", "table.scaling", *(unlisted if data.column is None else ()))
+        self.foreign = ("image", "audio", "series", "table.scaling", *(unlisted if data.column is None else ()))
         self._fitted: TextKind | None = None
         self._cut = 0
 

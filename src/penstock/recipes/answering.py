@@ -23,6 +23,7 @@ KINDS: Mapping[str, str] = {
     "table": "penstock.kinds.table:TableKind",
     "source": "penstock.kinds.pairs:SourceKind",
     "series": "penstock.kinds.series:SeriesKind",
+    "stretch": "penstock.kinds.stretch:StretchKind",
     "text": "penstock.kinds.text:TextKind",
     "audio": "penstock.kinds.audio:AudioKind",
     "words": "penstock.kinds.words:WordsKind",

@@ -202,6 +202,15 @@ class AudioSettings(Settings):
         return reading, Vary(self.noise, self.speed, 0, self.mask_time, self.mask_bands)
 
 
+class SeriesSettings(Settings):
+    """How to cut a table of measurements, a row a moment, into stretches with a label each."""
+
+    rows: Annotated[
+        int | None, Field(ge=1, le=100_000, description="rows of a stretch; not given, each row stands for itself")
+    ] = None
+    by: Annotated[str | None, Field(description="the column that tells one series from another")] = None
+
+
 class NetSettings(Settings):
     """The sizes of the network, where the model has a choice."""
 
