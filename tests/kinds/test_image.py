@@ -214,7 +214,7 @@ def test_a_listing_of_pictures(tmp_path: Path, listing: Writer) -> None:
     (tmp_path / "v1.2" / "list.csv").rename(tmp_path / "v1.2" / "train.csv")
     assert read(tmp_path / "v1.2").fingerprint() != ""
     lines = (tmp_path / "v1.2" / "train.csv").read_text().splitlines()
-    for bad, text in (("../pics/0.png", "leads out"), ("/etc/0.png", "leads out"), ("", "names no picture")):
+    for bad, text in (("../pics/0.png", "leads out"), ("/etc/0.png", "leads out"), ("", "names no file")):
         (tmp_path / "v1.2" / "list.csv").write_text("\n".join([lines[0], f"{bad},1,dark", *lines[1:]]) + "\n")
         with pytest.raises(DataError, match=rf"list\.csv:2: .*{text}"):
             read(tmp_path / "v1.2" / "list.csv")

@@ -177,7 +177,7 @@ def test_every_named_model_takes_its_input(name: str) -> None:
 
 
 TAKES = {name: ["words", "sound"] for name in SEQUENCES}
-TAKES |= {"linear": ["pictures", "table"], "mlp": ["pictures", "table"], "speech": ["sound"]}
+TAKES |= {"linear": ["pictures", "table"], "mlp": ["pictures", "table"], "speech": ["sound"], "bag": ["words"]}
 
 
 def test_a_setting_that_the_model_does_not_have_is_refused() -> None:

@@ -100,8 +100,8 @@ def build_model(
         _require(name, accepted, ("inputs",), "a table", "mlp or linear")
         return _for_table(sizes, net, lambda width: make(inputs=width, **chosen))
     if sequence := [key for key in ("vocabulary", "features") if key in sizes]:
-        these = "sounds or series" if "features" in sizes else "texts"
-        _require(name, accepted, sequence, these, "gru, lstm, rnn, tcn or transformer")
+        these, first = ("sounds or series", "") if "features" in sizes else ("texts", "bag, ")
+        _require(name, accepted, sequence, these, f"{first}gru, lstm, rnn, tcn or transformer")
         whole = {"pooled": pooled} if "pooled" in accepted else {}  # a bag of tokens gives one answer in any case
         return make(**sizes, **chosen, **whole)
     _require(name, accepted, ("inputs", "channels"), "pictures", "cnn, resnet18, mlp or linear")
@@ -117,15 +117,8 @@ def offers(name: str, setting: str, models: Mapping[str, str] = MODELS) -> bool:
 def _require(name: str, accepted: Mapping[str, Any], one_of_: Sequence[str], these: str, others: str) -> None:
     """Raises RecipeError where a model takes something else than the data are."""
     if not any(key in accepted for key in one_of_):
-        takes = (
-            "sounds"
-            if name == "speech"
-            else "sequences"
-            if "vocabulary" in accepted
-            else "pictures"
-            if "channels" in accepted
-            else "flat rows"
-        )
+        taken = {"channels": "pictures", "inputs": "flat rows", "vocabulary": "sequences", "features": "sounds"}
+        takes = "texts" if name == "bag" else next(what for key, what in taken.items() if key in accepted)
         raise RecipeError("model", f"{name!r} takes {takes}, and these data are {these}", f"use {others}")
 
 
