@@ -24,6 +24,8 @@ PAGES = {
     "ranks": ("docs/ranks.md", "docs/ranks.zh.md"),
     "transcribe": ("docs/transcribe.md", "docs/transcribe.zh.md"),
     "forecast": ("docs/forecast.md", "docs/forecast.zh.md"),
+    "text": ("docs/text.md", "docs/text.zh.md"),
+    "tag": ("docs/tag.md", "docs/tag.zh.md"),
     "translate": ("docs/translate.md", "docs/translate.zh.md"),
 }
 BOTH = [name for pair in PAGES.values() for name in pair]
