@@ -233,12 +233,18 @@ def write_listing(folder: Path, rows: int = 30) -> Path:
     return folder / "list.csv"
 
 
-def write_pairs(path: Path, rows: int = 60, seed: int = 0) -> Path:
+def write_pairs(path: Path, rows: int = 50, seed: int = 0) -> Path:
     """Lines of letters, and the same letters turned round. They can be learned."""
     rng = np.random.default_rng(seed)
     words = ["".join(rng.choice(list("abc一"), rng.integers(1, 6))) for _ in range(rows)]
     path.write_text("".join(f"{word}\t{word[::-1]}\n" for word in words), encoding="utf-8")
     return path
+
+
+@pytest.fixture(scope="session")
+def pairs() -> Callable[..., Path]:
+    """See `write_pairs`."""
+    return write_pairs
 
 
 @pytest.fixture(scope="session")
