@@ -81,6 +81,15 @@ CASES = {
         3,
         "85.2 %",
     ),
+    "spoken-digits": Case(
+        "free-spoken-digit-dataset, speech, official split",
+        "classify --data free-spoken-digit-dataset",
+        "accuracy",
+        0.98,
+        3,
+    ),
+    "tides": Case("tide gauge, a day ahead, default model", "forecast", "mase", 0.5, 3, "0.98 (as a season before)"),
+    "morse": Case("Morse code at 10 dB, default model", "transcribe", "cer", 0.02, 3),
 }
 
 

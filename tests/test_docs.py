@@ -22,6 +22,8 @@ PAGES = {
     "README": ("README.md", "README.zh.md"),
     "guide": ("docs/guide.md", "docs/guide.zh.md"),
     "ranks": ("docs/ranks.md", "docs/ranks.zh.md"),
+    "transcribe": ("docs/transcribe.md", "docs/transcribe.zh.md"),
+    "forecast": ("docs/forecast.md", "docs/forecast.zh.md"),
     "translate": ("docs/translate.md", "docs/translate.zh.md"),
 }
 BOTH = [name for pair in PAGES.values() for name in pair]

@@ -46,6 +46,7 @@ Words = Callable[[str, str, Path], list[str]]
 
 LABELLED = [task for task in TASKS if issubclass(recipe_type(task), Labelled)]
 CASES = [(task, "default") for task in TASKS] + [(task, data) for task in LABELLED for data in ("table", "pictures")]
+CASES.append(("classify", "texts"))
 COLUMN = {"classify": "animal", "regress": "price"}
 
 every_task = pytest.mark.parametrize("task", TASKS)
@@ -1097,16 +1098,29 @@ class TestFiles:
     @pytest.fixture(scope="class", params=TASKS)
     @classmethod
     def case(
-        cls, request: Any, processes: Any, tmp_path_factory: pytest.TempPathFactory, table: Writer, pairs: Writer
+        cls,
+        request: Any,
+        processes: Any,
+        tmp_path_factory: pytest.TempPathFactory,
+        table: Writer,
+        series: Writer,
+        sounds: Writer,
+        tagged: Writer,
+        pairs: Writer,
     ) -> tuple[str, list[str], Path]:
         task, place = request.param, tmp_path_factory.mktemp("case")
         words = ["train", task, *cls.SETTINGS.split()]
         if task in LABELLED:
             words += ["--data", str(table(place / "t.csv")), "--target", COLUMN[task], "--net.hidden", "8"]
-        else:
-            words += ["--net.width", "8"]
-        if task == "translate":
-            words += ["--data", str(pairs(place / "对.tsv"))]
+        elif task == "forecast":
+            words += ["--data", str(series(place / "s.csv")), "--window.horizon", "3", "--net.width", "8"]
+        elif task == "tag":
+            words += ["--data", str(tagged(place / "t.conll")), "--net.width", "8"]
+        elif task == "transcribe":
+            small = "--model lstm --net.width 4 --audio.bands 8"  # two checkpoints fit onto a small disk
+            words += ["--data", str(sounds(place)), "--target", "said", *small.split()]
+        elif task == "translate":
+            words += ["--data", str(pairs(place / "对.tsv")), "--net.width", "8"]
         for name, moments, code in (("whole", [], 0), ("killed", [(*STEP, 6, signal.SIGKILL)], -signal.SIGKILL)):
             (place / name).mkdir()
             outcome = processes.run(place / name, words, moments)

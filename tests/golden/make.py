@@ -41,6 +41,7 @@ CASES = {task: [task] for task in TASKS} | {
     "classify-resnet": ["classify", *["--model", "resnet20"]],
     "regress": ["regress", *["--net.dropout", "0"]],
     "translate": ["translate", *["--net.dropout", "0"]],
+    "transcribe": ["transcribe", *["--net.dropout", "0"]],
     "regress-cnn": ["regress", *f"--data {PICTURES} --net.dropout 0".split()],
     "regress-resnet": ["regress", *f"--data {PICTURES} --model resnet20".split()],
 }

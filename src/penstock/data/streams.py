@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from penstock.core.batch import Batch
-from penstock.core.errors import CheckpointError, DataError
+from penstock.core.errors import CheckpointError, DataError, RecipeError
 from penstock.core.objective import Listening
 from penstock.core.random import derive
 from penstock.core.ranks import ALONE, Ranks
@@ -31,7 +31,9 @@ def compact(tokens: Tensor, size: int) -> Tensor:
     return tokens.to(next(kind for kind in (torch.int16, torch.int32) if size <= torch.iinfo(kind).max + 1))
 
 
-def windows(tokens: Tensor, length: int, *, batch_size: int, seed: int, ranks: Ranks = ALONE) -> Shuffled:
+def windows(
+    tokens: Tensor, length: int, *, batch_size: int, seed: int, drop_last: bool = False, ranks: Ranks = ALONE
+) -> Shuffled:
     """Pieces of a text (N,) in random order, every token once an epoch, cut at other places in each epoch.
 
     Raises DataError where the text is not longer than a piece.
@@ -40,7 +42,15 @@ def windows(tokens: Tensor, length: int, *, batch_size: int, seed: int, ranks: R
     count = max((len(tokens) - 1) // length - 1, 1)
     starts = InMemory({"start": torch.arange(count, device=tokens.device) * length})
     cut = _Cut(tokens, length, phases=len(tokens) - count * length)
-    return Shuffled(starts, torch.arange(count), batch_size=batch_size, seed=seed, transform=cut, ranks=ranks)
+    return Shuffled(
+        starts,
+        torch.arange(count),
+        batch_size=batch_size,
+        seed=seed,
+        transform=cut,
+        drop_last=drop_last,
+        ranks=ranks,
+    )
 
 
 def in_order(tokens: Tensor, length: int, *, batch_size: int) -> InOrder:
@@ -79,8 +89,8 @@ class Stream(Listening):
 
     What the model tells a batch of what it remembers comes back with the next one, so that only the gradient ends at
     the pieces' borders (truncated back-propagation: Williams and Peng 1990). An epoch reads the text once, from other
-    places each time, remembering nothing at first. Several `ranks` share the places. Raises DataError where the text
-    is too short.
+    places each time, remembering nothing at first. Several `ranks` share the places. Raises RecipeError where the
+    text is too short.
     """
 
     def __init__(self, tokens: Tensor, length: int, *, batch_size: int, seed: int, ranks: Ranks = ALONE) -> None:
@@ -88,8 +98,10 @@ class Stream(Listening):
         self._each = len(tokens) // batch_size  # tokens that one place reads in an epoch
         self._steps = self._each // length
         if not self._steps:
-            problem = f"{len(tokens):,} tokens are too few for {batch_size} places that read {length} at once"
-            raise DataError("text", problem, "lower --batch-size or --context, or give more text")
+            problem = (
+                f"{batch_size} places that read {length} tokens each need more than {len(tokens)} training examples"
+            )
+            raise RecipeError("batch_size", problem, "lower --batch-size or --context, or give more text")
         share = ranks.share(batch_size)
         self._places = torch.arange(share.start, share.stop, device=tokens.device) * self._each
         self._window = torch.arange(length + 1, device=tokens.device)
@@ -145,7 +157,14 @@ def _enough(tokens: int, length: int) -> None:
 
 
 def training(
-    stored: Stored, length: int, *, batch_size: int, seed: int, carry: bool, ranks: Ranks = ALONE
+    stored: Stored,
+    length: int,
+    *,
+    batch_size: int,
+    seed: int,
+    carry: bool,
+    drop_last: bool = False,
+    ranks: Ranks = ALONE,
 ) -> Shuffled | Stream:
     """What to train on: rows of like length together, pieces of a text at random, or read on where it was, `carry`."""
     if isinstance(stored, Ragged):
@@ -156,12 +175,13 @@ def training(
             batch_size=batch_size,
             seed=seed,
             transform=widened,
+            drop_last=drop_last,
             lengths=lengths,
             ranks=ranks,
         )
     if carry:
         return Stream(stored, length, batch_size=batch_size, seed=seed, ranks=ranks)
-    return windows(stored, length, batch_size=batch_size, seed=seed, ranks=ranks)
+    return windows(stored, length, batch_size=batch_size, seed=seed, drop_last=drop_last, ranks=ranks)
 
 
 def held_out(stored: Stored, length: int) -> InOrder:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from contextlib import nullcontext
 from typing import final
 
+import torch
 from torch import Tensor, nn
 
 from penstock.models.trunk import Carry, Causal
@@ -36,8 +38,11 @@ class Recurrent(Causal, ABC):
         require_given(type(self).__name__, "numbers a step", self.inputs, x.shape[2])
         if not x.shape[1]:  # the primitives refuse it
             return x.new_zeros(len(x), 0, self.outputs), carry
-        found, states = self.run(x, tuple(state.transpose(0, 1).contiguous() for state in carry))
         kind = carry[0].dtype  # under autocast they come in another
+        halves = x.device.type == "cpu" and _in_halves()  # which the primitives do not know there
+        with torch.autocast("cpu", enabled=False) if halves else nullcontext():
+            x = x.to(kind) if halves else x
+            found, states = self.run(x, tuple(state.transpose(0, 1).contiguous() for state in carry))
         return found, tuple(state.transpose(0, 1).to(kind) for state in states)
 
     @property
@@ -119,6 +124,11 @@ class GRU(Recurrent):
     def run(self, x: Tensor, states: Carry) -> tuple[Tensor, Carry]:
         found, state = self.cells(x, *states)
         return found, (state,)
+
+
+def _in_halves() -> bool:
+    """Whether the processor is to compute in float16."""
+    return torch.is_autocast_enabled("cpu") and torch.get_autocast_dtype("cpu") == torch.float16
 
 
 def initialise(cells: nn.RNNBase) -> None:

@@ -32,6 +32,7 @@ MODELS = {
     "gru": "penstock.models.sequence:gru",
     "tcn": "penstock.models.sequence:tcn",
     "transformer": "penstock.models.sequence:transformer",
+    "bag": "penstock.models.bag:Bag",
     "speech": "penstock.models.speech:speech",
 }
 """Where each model is. Its constructor's keywords say what it is built from: `outputs`; `inputs`, where it takes flat
@@ -40,7 +41,7 @@ where it takes sequences of tokens or of numbers; and settings of `net`."""
 
 RECURRENT = ("rnn", "jordan", "lstm", "lstm_closed", "gru", "speech")
 """Models that read sequences step by step; their gradients are clipped where nothing else is said."""
-SEQUENCES = {name: MODELS[name] for name in ("rnn", "lstm", "gru", "tcn", "transformer")}
+SEQUENCES = {name: MODELS[name] for name in ("rnn", "jordan", "lstm", "lstm_closed", "gru", "tcn", "transformer")}
 """Models that take sequences."""
 
 TRANSLATORS = {
@@ -53,6 +54,9 @@ TRANSLATORS = {
     "lstm-plain": "penstock.models.translators:lstm_plain",
 }
 """Models that write one sequence from another; their keywords are `vocabulary`, `outputs` and settings of `net`."""
+
+WRITERS = {name: f"penstock.models.language:{name}" for name in ("transformer", "lstm", "gru", "rnn", "jordan", "tcn")}
+"""Models that foretell the next token; their keywords are `outputs`, `context`, and settings of `net`."""
 
 ACTIVATIONS = {
     "relu": "ReLU",
@@ -98,7 +102,8 @@ def build_model(
     if sequence := [key for key in ("vocabulary", "features") if key in sizes]:
         these = "sounds or series" if "features" in sizes else "texts"
         _require(name, accepted, sequence, these, "gru, lstm, rnn, tcn or transformer")
-        return make(**sizes, **chosen, pooled=pooled)
+        whole = {"pooled": pooled} if "pooled" in accepted else {}  # a bag of tokens gives one answer in any case
+        return make(**sizes, **chosen, **whole)
     _require(name, accepted, ("inputs", "channels"), "pictures", "cnn, resnet18, mlp or linear")
     flat = {"inputs": math.prod(sizes.values())}
     return make(**{key: size for key, size in {**sizes, **flat}.items() if key in accepted}, **chosen)
@@ -131,6 +136,17 @@ def build_translator(name: str, vocabulary: int, outputs: int, net: NetSettings)
     """
     make = _find(name, TRANSLATORS)
     return make(vocabulary=vocabulary, outputs=outputs, **_settings(name, inspect.signature(make).parameters, net))
+
+
+def build_writer(name: str, outputs: int, context: int, net: NetSettings) -> nn.Module:
+    """A model by name that foretells one of `outputs` tokens, trained on `context` of them at once.
+
+    Raises RecipeError where model and settings do not go together.
+    """
+    make = _find(name, WRITERS)
+    accepted = inspect.signature(make).parameters
+    sizes = {"context": context} if "context" in accepted else {}
+    return make(outputs=outputs, **sizes, **_settings(name, accepted, net))
 
 
 def _for_table(sizes: Mapping[str, Any], net: NetSettings, body: Callable[[int], nn.Module]) -> nn.Module:

@@ -9,10 +9,10 @@ from pydantic import AfterValidator, BeforeValidator, Field
 
 from penstock.core.errors import DataError, RecipeError
 from penstock.core.ranks import ALONE, Ranks
-from penstock.recipes.architectures import one_of
+from penstock.recipes.architectures import WRITERS, build_writer, one_of
 from penstock.recipes.recipe import Recipe, Where
 from penstock.recipes.settings import NetSettings, OptimSettings
-from penstock.recipes.text_settings import PartSettings, TextSettings, TokenSettings, names
+from penstock.recipes.text_settings import CorpusSettings, PartSettings, TokenSettings, names
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,8 +30,6 @@ if TYPE_CHECKING:
     from penstock.recipes.trained import Trained
     from penstock.recipes.writing import Writing
 
-MODELS = {name: f"penstock.models.language:{name}" for name in ("transformer", "lstm", "gru", "rnn", "jordan", "tcn")}
-"""The models of a language; the setting `net` says of what size."""
 TOKENS_SEEN = 6_000_000
 """How many tokens are gone through where the number of epochs is not given, within 1 to 40 epochs."""
 LEAST_STEPS = 400
@@ -61,8 +59,8 @@ class Language(Recipe):
     data: Where = "pydoc"
     model: Annotated[
         str,
-        Field(description=f"auto (lstm on a processor, transformer on a graphics card), {', '.join(MODELS)}"),
-        AfterValidator(one_of(MODELS)),
+        Field(description=f"auto (lstm on a processor, transformer on a graphics card), {', '.join(WRITERS)}"),
+        AfterValidator(one_of(WRITERS)),
     ] = "auto"
     context: Annotated[
         int | None,
@@ -71,6 +69,7 @@ class Language(Recipe):
     batch_size: Annotated[
         int | None, Field(ge=1, le=10**6, description="pieces or texts a step; by the context if not given")
     ] = None
+    drop_last: Annotated[bool, Field(description="leave out the last batch of an epoch where it is smaller")] = False
     condition: Annotated[
         list[str],
         BeforeValidator(names),
@@ -80,7 +79,7 @@ class Language(Recipe):
     smoothing: Annotated[float, Field(ge=0, lt=1, description="label smoothing")] = 0.0
     clip_norm: Annotated[float | None, Field(gt=0, description="scale gradients down to this norm; none: do not")] = 1.0
     tokens: TokenSettings = TokenSettings()
-    text: TextSettings = TextSettings()
+    text: CorpusSettings = CorpusSettings()
     net: NetSettings = NetSettings()
     optim: OptimSettings = OptimSettings()
     split: PartSettings = PartSettings()
@@ -95,7 +94,7 @@ class Language(Recipe):
         from penstock.recipes.job import Job
         from penstock.recipes.passages import counts_of, judged
         from penstock.recipes.samples import SAMPLES, SampleFile
-        from penstock.recipes.writing import Writing, grows, network
+        from penstock.recipes.writing import Writing, grows
 
         device = pick_device(self.device, ranks=ranks)
         if supplied.model is not None and self.model != "auto":
@@ -111,14 +110,20 @@ class Language(Recipe):
         assert recipe.batch_size is not None
         _refuse_long(parts, encoded, recipe.context)
         seed_all(self.seed)
-        model = supplied.model or network(recipe.model, tokens.size, recipe.context, recipe.net, MODELS)
+        model = supplied.model or build_writer(recipe.model, tokens.size, recipe.context, recipe.net)
         carry = corpus.runs_on and not grows(model)
         objective = Objective(model.to(device), characters=tokens.characters(), carry=carry, smoothing=self.smoothing)
         name = None if supplied.model is not None else recipe.model
         trained = Writing(objective, layout, name, recipe.net, context=recipe.context)
         there = {part: stored.to(device) for part, stored in encoded.items()}
         source = training(
-            there["train"], recipe.context, batch_size=recipe.batch_size, seed=self.seed, carry=carry, ranks=ranks
+            there["train"],
+            recipe.context,
+            batch_size=recipe.batch_size,
+            seed=self.seed,
+            carry=carry,
+            drop_last=self.drop_last,
+            ranks=ranks,
         )
         length = max(recipe.context, READ_AT_ONCE) if carry else recipe.context
         rest = {part: held_out(there[part], length) for part in ("validation", "test")}
@@ -146,7 +151,7 @@ class Language(Recipe):
     def read(self, supplied: object = None) -> Corpus:
         """The text that `data` names, or the object given in its place."""
         from penstock.data.corpus import open_corpus
-        from penstock.data.opening import ReadOptions
+        from penstock.data.opened import ReadOptions
 
         corpus = open_corpus(
             self.data,
@@ -172,7 +177,7 @@ class Language(Recipe):
         """See `Writing.load`."""
         from penstock.recipes.writing import Writing
 
-        return Writing.load(folder, MODELS, model, self.smoothing)
+        return Writing.load(folder, model, self.smoothing)
 
     def examine(self, trained: Trained, supplied: object, fingerprint: object, other: object) -> dict[str, Any]:
         """Of other text, all is used."""

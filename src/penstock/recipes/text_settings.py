@@ -26,7 +26,7 @@ class TokenSettings(Settings):
         Field(description="what tokens are; auto: characters, of much text bpe, which joins frequent bytes"),
     ] = "auto"
     size: Annotated[
-        int | None, Field(ge=8, le=1 << 20, description="tokens in the vocabulary, at most; by the kind if not given")
+        int | None, Field(ge=5, le=1 << 20, description="tokens in the vocabulary, at most; by the kind if not given")
     ] = None
 
     def resolved(self, characters: int) -> Self:
@@ -36,7 +36,7 @@ class TokenSettings(Settings):
         return self.model_copy(update={"kind": kind, "size": size})
 
 
-class TextSettings(Settings):
+class CorpusSettings(Settings):
     """How to read text."""
 
     unit: Annotated[

@@ -14,7 +14,7 @@ from penstock.core.errors import CheckpointError, RecipeError, suggest
 from penstock.data.layout import Layout
 from penstock.decoding.sampling import Sampling, generate
 from penstock.objectives.language import Language
-from penstock.recipes.architectures import build_model
+from penstock.recipes.architectures import build_writer
 from penstock.recipes.settings import NetSettings
 from penstock.recipes.trained import CONFIG, Trained, load_weights, read_config
 
@@ -37,7 +37,7 @@ class Writing(Trained):
         return {"net": self.net.model_dump(mode="json"), "context": self.context, "layout": self.layout.to_json()}
 
     @classmethod
-    def load(cls, folder: Path, models: Mapping[str, str], model: nn.Module | None, smoothing: float) -> Writing:
+    def load(cls, folder: Path, model: nn.Module | None, smoothing: float) -> Writing:
         """Read a model's folder back; see `Answering.load`."""
         config, where = read_config(folder), folder / CONFIG
         try:
@@ -46,7 +46,7 @@ class Writing(Trained):
             if model is None and name is None:
                 problem = "the model was a module of your own, and files never name code"
                 raise CheckpointError(where, problem, "pass it: load(path, model=m)")
-            module = model if model is not None else network(name, layout.tokens.size, context, net, models)
+            module = model if model is not None else build_writer(name, layout.tokens.size, context, net)
         except (KeyError, TypeError, ValueError, AttributeError, RuntimeError, RecipeError) as error:
             raise CheckpointError(where, f"it is damaged ({type(error).__name__}: {error})", "restore it") from error
         load_weights(folder, module)
@@ -113,11 +113,6 @@ class Writing(Trained):
             before, held = held, []
         if held:
             yield decode([*before, *held])[len(decode(before)) :]
-
-
-def network(name: str, size: int, context: int, net: NetSettings, models: Mapping[str, str]) -> nn.Module:
-    """The network of that name. Raises RecipeError where it does not go with the settings."""
-    return build_model(name, {"context": context}, size, net, models)
 
 
 def grows(model: Any) -> bool:
