@@ -285,6 +285,12 @@ def table() -> Callable[..., Path]:
 
 
 @pytest.fixture(scope="session")
+def text() -> Callable[..., Path]:
+    """See `write_text`."""
+    return write_text
+
+
+@pytest.fixture(scope="session")
 def pictures() -> Callable[..., Path]:
     """See `write_pictures`."""
     return write_pictures
