@@ -264,7 +264,7 @@ def write_series(path: Path, rows: int = 90, seed: int = 0) -> Path:
     return path
 
 
-def write_pairs(path: Path, rows: int = 60, seed: int = 0) -> Path:
+def write_pairs(path: Path, rows: int = 50, seed: int = 0) -> Path:
     """Lines of letters, and the same letters turned round. They can be learned."""
     rng = np.random.default_rng(seed)
     words = ["".join(rng.choice(list("abc一"), rng.integers(1, 6))) for _ in range(rows)]
@@ -273,9 +273,21 @@ def write_pairs(path: Path, rows: int = 60, seed: int = 0) -> Path:
 
 
 @pytest.fixture(scope="session")
+def pairs() -> Callable[..., Path]:
+    """See `write_pairs`."""
+    return write_pairs
+
+
+@pytest.fixture(scope="session")
 def table() -> Callable[..., Path]:
     """See `write_table`."""
     return write_table
+
+
+@pytest.fixture(scope="session")
+def text() -> Callable[..., Path]:
+    """See `write_text`."""
+    return write_text
 
 
 @pytest.fixture(scope="session")

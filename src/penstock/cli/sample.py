@@ -51,8 +51,10 @@ def run(words: Sequence[str]) -> int:
         return 0
     known = dict(_pair(text) for text in given.condition)
     prompt = given.prompt.encode("utf-8", "replace").decode()  # a terminal may hand over bytes that are no text
+    from penstock.engine.tuning.threads import set_threads
     from penstock.run.run import load
 
+    set_threads(1)  # token by token there is little to share, and much to wait for
     trained = load(given.run, runs=given.runs)
     for number in range(given.count):
         pieces = trained.write(

@@ -209,7 +209,7 @@ def _bytes(path: Path, dimensions: int) -> np.ndarray:
 
 
 def _text_set(name: str, path: Path) -> Loaded:
-    """A text whose last tenth is the test; or a line for each poem, with the form that its first line shows."""
+    """A text whose last tenth is the test; or a line for each poem, with the form that its length shows."""
     text = read_text(path, "utf-8")
     if NAMED[name].runs_on:
         cut = len(text) * 9 // 10
@@ -217,6 +217,6 @@ def _text_set(name: str, path: Path) -> Loaded:
         frame = pd.DataFrame({"text": list(parts.values())}, index=[f"{path.name}:{part}" for part in parts])
         return Loaded(frame=frame, splits=np.array(list(parts)))
     poems = [line for line in text.split("\n") if line]
-    forms = ["五言" if poem.find("，") == 5 else "七言" for poem in poems]
+    forms = ["五言" if len(poem) == 4 * (5 + 1) else "七言" for poem in poems]  # four lines, each with its sign
     places = [f"{path.name}:{row}" for row in range(1, len(poems) + 1)]
     return Loaded(frame=pd.DataFrame({"text": poems, "form": forms}, index=places))

@@ -35,8 +35,6 @@ TOKENS_SEEN = 6_000_000
 LEAST_STEPS = 400
 TOKENS_A_BATCH = 4096
 USUAL_CONTEXT = 128
-READ_AT_ONCE = 1024
-"""Tokens that a model which remembers what it has read is evaluated on at once."""
 LEAST_BETWEEN = 20
 """Steps between two evaluations, at least."""
 MUCH_UNKNOWN = 0.01
@@ -125,8 +123,7 @@ class Language(Recipe):
             drop_last=self.drop_last,
             ranks=ranks,
         )
-        length = max(recipe.context, READ_AT_ONCE) if carry else recipe.context
-        rest = {part: held_out(there[part], length) for part in ("validation", "test")}
+        rest = {part: held_out(there[part], trained.span) for part in ("validation", "test")}
         _check(trained, rest["validation"], self.monitor)
         counts = counts_of(encoded["train"], tokens.size)
 
@@ -199,7 +196,7 @@ class Language(Recipe):
             split, found, train = "all text", corpus, corpus
         stored = layout.encoded(found)
         _refuse_long({split: found}, {split: stored}, trained.context)
-        evaluation = trained.evaluate(held_out(stored.to(trained.device), trained.context), self.precision)
+        evaluation = trained.evaluate(held_out(stored.to(trained.device), trained.span), self.precision)
         counts = counts_of(layout.encoded(train), layout.tokens.size)
         return judged(trained, evaluation, split, stored, counts, self.prompt)
 

@@ -15,6 +15,7 @@ from penstock.data.layout import tokens_in
 from penstock.data.ragged import Stored
 from penstock.data.streams import TOKENS, in_order
 from penstock.decoding.sampling import Sampling
+from penstock.engine.tuning.threads import using_threads
 from penstock.recipes.writing import Writing
 
 BOLDNESS = (0.5, 0.8, 1.0)
@@ -44,7 +45,8 @@ def judged(
 
 def sample(trained: Writing, prompt: str, temperature: float, length: int = SAMPLE) -> str:
     """A text that follows from the weights alone."""
-    return "".join(trained.write(prompt, sampling=Sampling(temperature=temperature), length=length))
+    with using_threads(1):  # token by token there is little to share, and much to wait for
+        return "".join(trained.write(prompt, sampling=Sampling(temperature=temperature), length=length))
 
 
 def counts_of(stored: Stored, size: int) -> Tensor:

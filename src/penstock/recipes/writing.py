@@ -18,6 +18,8 @@ from penstock.recipes.architectures import build_writer
 from penstock.recipes.settings import NetSettings
 from penstock.recipes.trained import CONFIG, Trained, load_weights, read_config
 
+READ_AT_ONCE = 1024
+"""Tokens that a model is evaluated on at once if what it remembers does not grow."""
 _GROUP = 8  # tokens that may make one character together
 
 
@@ -52,6 +54,11 @@ class Writing(Trained):
         load_weights(folder, module)
         objective = Language(module, characters=layout.tokens.characters(), carry=False, smoothing=smoothing)
         return cls(objective.eval(), layout, name, net, context=context)
+
+    @property
+    def span(self) -> int:
+        """How many tokens of a text that runs on it is evaluated on at once."""
+        return self.context if grows(self.network) else max(self.context, READ_AT_ONCE)
 
     def predict(self, given: Sequence[object], *, batch_size: int = 256) -> list[dict[str, Any]]:
         """Refused: it writes."""
