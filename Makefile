@@ -28,9 +28,11 @@ docs: $(VENV)/installed
 	$(BIN)/python docs/make_reference.py
 	$(BIN)/python benchmarks/render.py
 
-# A quarter of an hour: beside the peers, where `make bench-peers` has installed them.
+# Twenty minutes: beside the peers, where `make bench-peers` has installed them; parts of a step; pictures from files.
 bench: $(VENV)/installed
 	$(BIN)/python benchmarks/race.py
+	$(BIN)/python benchmarks/overhead.py
+	$(BIN)/python benchmarks/streaming.py
 	$(BIN)/python benchmarks/render.py
 
 # Two hours: every figure of the README.
@@ -38,6 +40,8 @@ bench-full: $(VENV)/installed
 	$(BIN)/python benchmarks/speed.py
 	$(BIN)/python benchmarks/quality.py
 	$(BIN)/python benchmarks/race.py --full
+	$(BIN)/python benchmarks/overhead.py
+	$(BIN)/python benchmarks/streaming.py
 	$(BIN)/python benchmarks/render.py
 
 # Lightning, Keras, JAX, skorch and scikit-learn, in an environment of their own.

@@ -233,6 +233,51 @@ def write_listing(folder: Path, rows: int = 30) -> Path:
     return folder / "list.csv"
 
 
+def write_sounds(folder: Path, rows: int = 30, rate: int = 2000, seed: int = 0) -> Path:
+    """A csv that lists short sounds with what is said in them: each letter is a tone of its own, with a pause after it;
+    a column says whether it begins with "a". They can be learned."""
+    import soundfile
+
+    rng = np.random.default_rng(seed)
+    (folder / "声音").mkdir(parents=True, exist_ok=True)
+    lines = ["file,said,first"]
+    for row in range(rows):
+        said = "".join(rng.choice(list("ab"), rng.integers(1, 4)))
+        tones = [np.sin(2 * np.pi * (300 if letter == "a" else 700) * np.arange(rate // 8) / rate) for letter in said]
+        pause = np.zeros(rate // 16)
+        sound = np.concatenate([piece for tone in tones for piece in (0.3 * tone, pause)])
+        sound += 0.01 * rng.standard_normal(len(sound))
+        soundfile.write(folder / "声音" / f"{row}.wav", sound, rate, subtype="PCM_16")
+        lines.append(f"声音/{row}.wav,{said},{'yes' if said[0] == 'a' else 'no'}")
+    (folder / "sounds.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return folder / "sounds.csv"
+
+
+def write_series(path: Path, rows: int = 90, seed: int = 0) -> Path:
+    """A csv of days: a week that comes again, on a slope, and a column that tells the next day's noise before it."""
+    rng, n = np.random.default_rng(seed), np.arange(rows)
+    noise = rng.normal(size=rows + 1)
+    sales = 50 + 0.05 * n + 8 * np.sin(2 * np.pi * n / 7) + 2 * noise[:rows]
+    days = np.datetime64("2023-01-01") + n
+    lines = [f"{day},{x:.3f},{hint:.3f}" for day, x, hint in zip(days, sales, noise[1:], strict=True)]
+    path.write_text("\n".join(["日期,销量,hint", *lines]) + "\n", encoding="utf-8")
+    return path
+
+
+def write_pairs(path: Path, rows: int = 50, seed: int = 0) -> Path:
+    """Lines of letters, and the same letters turned round. They can be learned."""
+    rng = np.random.default_rng(seed)
+    words = ["".join(rng.choice(list("abc一"), rng.integers(1, 6))) for _ in range(rows)]
+    path.write_text("".join(f"{word}\t{word[::-1]}\n" for word in words), encoding="utf-8")
+    return path
+
+
+@pytest.fixture(scope="session")
+def pairs() -> Callable[..., Path]:
+    """See `write_pairs`."""
+    return write_pairs
+
+
 @pytest.fixture(scope="session")
 def table() -> Callable[..., Path]:
     """See `write_table`."""
@@ -249,6 +294,58 @@ def text() -> Callable[..., Path]:
 def pictures() -> Callable[..., Path]:
     """See `write_pictures`."""
     return write_pictures
+
+
+def write_texts(path: Path, rows: int = 40, seed: int = 0) -> Path:
+    """A csv of sentences that tell by one word what they are about. They can be learned."""
+    rng = np.random.default_rng(seed)
+    lines = ["text,subject"]
+    for row in range(rows):
+        words = [*rng.choice(["the", "of", "and", "to", "一", "see", "more"], rng.integers(5, 12)), f"n{row}"]
+        words.insert(int(rng.integers(len(words))), ("water", "turbine", "闸门")[row % 3])
+        lines.append(f"{' '.join(words)},{('stream', 'machine', '门')[row % 3]}")
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return path
+
+
+def write_tagged(path: Path, rows: int = 50, seed: int = 0) -> Path:
+    """Sentences in two columns; what follows "in" is a place, of one word or two. They can be learned."""
+    rng = np.random.default_rng(seed)
+    blocks = []
+    for _ in range(rows):
+        words = [
+            (str(word), "O") for word in rng.choice(["the", "gate", "was", "seen", "水", "New"], rng.integers(2, 6))
+        ]
+        place = [("New", "B-place"), ("York", "I-place")] if rng.random() < 0.5 else [("北京", "B-place")]
+        at = int(rng.integers(len(words) + 1))
+        words[at:at] = [("in", "O"), *place]
+        blocks.append("".join(f"{word}\t{tag}\n" for word, tag in words))
+    path.write_text("\n".join(blocks), encoding="utf-8")
+    return path
+
+
+@pytest.fixture(scope="session")
+def texts() -> Callable[..., Path]:
+    """See `write_texts`."""
+    return write_texts
+
+
+@pytest.fixture(scope="session")
+def tagged() -> Callable[..., Path]:
+    """See `write_tagged`."""
+    return write_tagged
+
+
+@pytest.fixture(scope="session")
+def sounds() -> Callable[..., Path]:
+    """See `write_sounds`."""
+    return write_sounds
+
+
+@pytest.fixture(scope="session")
+def series() -> Callable[..., Path]:
+    """See `write_series`."""
+    return write_series
 
 
 @pytest.fixture(scope="session")
@@ -273,7 +370,9 @@ FEW_LETTERS = (
 )
 LEAST = "--threads 1 --log-every 3 --steps 7"
 SMALL = "--batch-size 8 --evaluate-every 0.5 --ema 0.9 --net.hidden 8 --net.dropout 0.3"
+PAIRED = "--batch-size 8 --evaluate-every 0.5 --ema 0.9 --net.width 8 --net.dropout 0.3 --accumulate 2 --sampling 0.3"
 VARIED = "--image.shift 1 --image.flip"
+HEARD = "--batch-size 8 --evaluate-every 0.5 --ema 0.9 --net.width 8 --net.dropout 0.3 --accumulate 2"
 
 
 @pytest.fixture
@@ -286,10 +385,23 @@ def words_for() -> Callable[[str, str, Path], list[str]]:
 
     def make(task: str, data: str, folder: Path) -> list[str]:
         words = ["train", task, *LEAST.split()]
+        if task == "transcribe":  # its default is two hours of Morse code
+            where = [str(write_sounds(folder)), "--target", "said"]
+            return [*words, *HEARD.split(), "--data", *where]
+        if task == "tag":
+            return [*words, *HEARD.split(), "--data", str(write_tagged(folder / "词.conll"))]
+        if task == "forecast":
+            where = [str(write_series(folder / "销量.csv")), "--window.context", "14", "--window.horizon", "3"]
+            return [*words, *HEARD.split(), "--data", *where]
         if task == "language":
             return [*words, "--data", str(write_text(folder / "文.txt")), *FEW_LETTERS.split()]
         if data == "default":
+            if task == "translate":
+                return [*words, *PAIRED.split(), "--data", str(write_pairs(folder / "对.tsv"))]
             return words
+        if data == "texts":
+            where = [str(write_texts(folder / "texts.csv")), "--target", "subject", "--model", "gru"]
+            return [*words, *HEARD.split(), "--data", *where]
         if data == "table":
             where = [str(write_table(folder / "t.csv")), "--target", "animal" if task == "classify" else "price"]
             where += ["--accumulate", "2"]

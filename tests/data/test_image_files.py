@@ -335,6 +335,14 @@ def test_the_usual_number_of_workers_follows_the_cores(monkeypatch: pytest.Monke
         assert usual_workers() == workers
 
 
+def test_the_ranks_of_a_machine_divide_the_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {"RANK": 5, "WORLD_SIZE": 8, "LOCAL_RANK": 1, "LOCAL_WORLD_SIZE": 4}.items():
+        monkeypatch.setenv(name, str(value))
+    for cores, workers in ((2, 1), (8, 2), (11, 2), (64, 8)):
+        monkeypatch.setattr(module, "cores", lambda cores=cores: cores)
+        assert usual_workers() == workers
+
+
 @pytest.mark.usefixtures("small_pieces")
 def test_signals_of_the_terminal_pass_the_workers_by(opened: dict[int, ImageFiles]) -> None:
     opened[2][torch.arange(COUNT)]  # so many pieces that both have begun

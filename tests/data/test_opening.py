@@ -12,7 +12,8 @@ import pytest
 import torch
 
 from penstock.core.errors import DataError
-from penstock.data.opening import ImageData, ReadOptions, TableData, as_pixels, open_data
+from penstock.data.opened import ImageData, ReadOptions, TableData
+from penstock.data.opening import as_pixels, open_data
 
 Writer = Callable[..., Path]
 PLAIN = ReadOptions()

@@ -11,7 +11,7 @@ import pytest
 
 from penstock.core.errors import DataError, RecipeError
 from penstock.data.dates import COUNT, dates
-from penstock.data.pairs import Pairs, ReadPairs, open_pairs
+from penstock.data.pairs import MOST, Pairs, ReadPairs, open_pairs
 
 ROWS = [("one", "一"), ("two cats", "两只猫"), ("three", "三")]
 
@@ -95,6 +95,14 @@ def test_what_is_no_pair_is_named(tmp_path: Path, content: bytes, said: str) -> 
     (tmp_path / "a.tsv").write_bytes(content)
     with pytest.raises(DataError, match=said):
         open_pairs(str(tmp_path / "a.tsv"), ReadPairs())
+
+
+@pytest.mark.parametrize("name", ["a.tsv", "a.en"])
+def test_a_file_that_no_memory_should_hold_is_refused_by_its_size(tmp_path: Path, name: str) -> None:
+    with (tmp_path / name).open("wb") as file:
+        file.truncate(MOST + 1)  # takes no room on the disk
+    with pytest.raises(DataError, match=f"more than {MOST:,} bytes"):
+        open_pairs(str(tmp_path / name), ReadPairs(parallel=str(tmp_path / name) if name == "a.en" else None))
 
 
 def test_what_cannot_be_pairs_is_refused(tmp_path: Path) -> None:

@@ -86,6 +86,18 @@ def test_batches_come_on_the_device() -> None:
     assert {batch["x"].device.type for batch in (*ahead.peek(1), next(ahead), next(ahead))} == {"meta"}
 
 
+def test_what_was_put_back_is_drawn_again() -> None:
+    source = Counting()
+    ahead = Ahead(source, CPU)
+    next(ahead)
+    looked_at = ahead.peek(2)
+    ahead.put_back()
+    assert ahead.state_dict() == {"position": 1}
+    assert source.position == 1
+    assert next(ahead) is not looked_at[0]
+    assert numbers([next(ahead)]) == [2]
+
+
 class Stacked(Counting, Stacking):
     """Two at once, as long as they are below `most`."""
 

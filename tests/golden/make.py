@@ -33,6 +33,8 @@ SAME = (
 )
 PICTURES = "pictures.npz"
 """Handwritten digits with a number to predict, how dark each is."""
+SENTENCES, TEXTS = "sentences.conll", "texts.csv"
+"""The names of those digits, ten a sentence: is each greater than the one before it? And is their sum great?"""
 
 CASES = {task: [task] for task in TASKS} | {
     # Without dropout: its random numbers differ between processors.
@@ -40,6 +42,10 @@ CASES = {task: [task] for task in TASKS} | {
     "classify-mlp": ["classify", *["--data", "wine", "--net.dropout", "0"]],
     "classify-resnet": ["classify", *["--model", "resnet20"]],
     "regress": ["regress", *["--net.dropout", "0"]],
+    "translate": ["translate", *["--net.dropout", "0"]],
+    "transcribe": ["transcribe", *["--net.dropout", "0"]],
+    "tag": ["tag", *f"--data {SENTENCES} --net.dropout 0".split()],
+    "classify-bag": ["classify", *f"--data {TEXTS} --target much --net.dropout 0".split()],
     "regress-cnn": ["regress", *f"--data {PICTURES} --net.dropout 0".split()],
     "regress-resnet": ["regress", *f"--data {PICTURES} --model resnet20".split()],
 }
@@ -63,7 +69,8 @@ def losses(words: Sequence[str], folder: Path) -> list[float]:
     """What a command line's first ten steps lose; each role's in turn. `folder` takes what the case needs."""
     digits = load_digits()
     np.savez(folder / PICTURES, x=(digits.images * 15).astype(np.uint8), y=digits.images.mean((1, 2)))
-    task, *flags = [str(folder / word) if word == PICTURES else word for word in words]
+    _write_sentences(folder, [_NAMES[digit] for digit in digits.target])
+    task, *flags = [str(folder / word) if word in (PICTURES, SENTENCES, TEXTS) else word for word in words]
     recipe = recipe_type(task)
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -75,6 +82,21 @@ def losses(words: Sequence[str], folder: Path) -> list[float]:
     finally:
         torch.set_num_threads(threads)
     return watcher.found
+
+
+_NAMES = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]
+
+
+def _write_sentences(folder: Path, words: Sequence[str]) -> None:
+    sentences = [words[at : at + 10] for at in range(0, len(words) - 10, 10)]
+    ranks = {name: rank for rank, name in enumerate(_NAMES)}
+    blocks, rows = [], ["text,much"]
+    for sentence in sentences:
+        greater = [ranks[word] > ranks[before] for before, word in zip(["nine", *sentence], sentence, strict=False)]
+        blocks.append("".join(f"{word} {'up' if up else 'O'}\n" for word, up in zip(sentence, greater, strict=True)))
+        rows.append(f"{' '.join(sentence)},{'yes' if sum(map(ranks.__getitem__, sentence)) > 45 else 'no'}")
+    (folder / SENTENCES).write_text("\n".join(blocks), encoding="utf-8")
+    (folder / TEXTS).write_text("\n".join(rows) + "\n", encoding="utf-8")
 
 
 def path_of(name: str) -> Path:

@@ -15,7 +15,8 @@ from PIL import Image
 from penstock.core.errors import DataError
 from penstock.data.examples import InMemory
 from penstock.data.image_files import ImageFiles
-from penstock.data.opening import ImageData, Pictures, ReadOptions, open_data
+from penstock.data.opened import ImageData, Pictures, ReadOptions
+from penstock.data.opening import open_data
 from penstock.data.pixels import PixelScaling
 from penstock.kinds.image import ImageKind, ImageMaterial, ReadImages
 
@@ -192,7 +193,7 @@ def test_reading_for_a_prediction(tmp_path: Path, pictures: Writer) -> None:
 
 
 def test_a_listing_of_pictures(tmp_path: Path, listing: Writer) -> None:
-    from penstock.data.opening import TableData
+    from penstock.data.opened import TableData
     from penstock.kinds.table import table_material
 
     def read(path: Path) -> ImageMaterial:
@@ -213,7 +214,7 @@ def test_a_listing_of_pictures(tmp_path: Path, listing: Writer) -> None:
     (tmp_path / "v1.2" / "list.csv").rename(tmp_path / "v1.2" / "train.csv")
     assert read(tmp_path / "v1.2").fingerprint() != ""
     lines = (tmp_path / "v1.2" / "train.csv").read_text().splitlines()
-    for bad, text in (("../pics/0.png", "leads out"), ("/etc/0.png", "leads out"), ("", "names no picture")):
+    for bad, text in (("../pics/0.png", "leads out"), ("/etc/0.png", "leads out"), ("", "names no file")):
         (tmp_path / "v1.2" / "list.csv").write_text("\n".join([lines[0], f"{bad},1,dark", *lines[1:]]) + "\n")
         with pytest.raises(DataError, match=rf"list\.csv:2: .*{text}"):
             read(tmp_path / "v1.2" / "list.csv")

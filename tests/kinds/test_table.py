@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from penstock.core.errors import CheckpointError, DataError, RecipeError
-from penstock.data.opening import ImageData, ReadOptions, TableData
+from penstock.data.opened import ImageData, ReadOptions, TableData
 from penstock.kinds.table import TableKind, TableMaterial, table_material
 
 FRAME = pd.DataFrame(

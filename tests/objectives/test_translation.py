@@ -111,7 +111,7 @@ def test_scheduled_sampling_draws_what_the_model_finds() -> None:
     ours.progress = 1.0
     one = Batch({name: value[:1].expand(20_000, *value.shape[1:]) for name, value in batch().items()})
     given = one["target"][:, :-1]
-    logits = ours.model(*ours._read(batch()), batch()["target"][:, :-1])[0, 0].clone()
+    logits = ours.model(*ours._read(batch()), batch()["target"][:, :-1])[0, 0].detach().clone()
     logits[:3] = -math.inf
     wanted = logits.softmax(0)[3:] * 20_000
     found = ours._sampled(one, given)[:, 1].bincount(minlength=10)[3:]

@@ -13,12 +13,12 @@ from torch import nn
 from penstock.core.errors import CheckpointError, DataError, RecipeError
 from penstock.core.manifest import write_manifest
 from penstock.data.features import Classes
-from penstock.data.opening import ReadOptions
+from penstock.data.opened import ReadOptions
 from penstock.kinds.category import CategoryAnswer
 from penstock.kinds.table import TableKind
 from penstock.models.linear import Linear
 from penstock.recipes.answering import Answering
-from penstock.recipes.architectures import ACTIVATIONS, MODELS, build_model
+from penstock.recipes.architectures import ACTIVATIONS, MODELS, SEQUENCES, build_model
 from penstock.recipes.classify import Classify
 from penstock.recipes.labelled import Labelled
 from penstock.recipes.recipe import recipe_type
@@ -156,17 +156,28 @@ TABLE = {"numbers": 3, "cardinalities": [4]}
 PICTURE = {"channels": 3, "height": 16, "width": 16}
 
 
+WORDS, SOUND = {"vocabulary": 7}, {"features": 3}
+
+
 @pytest.mark.parametrize("name", MODELS)
 def test_every_named_model_takes_its_input(name: str) -> None:
     net = NetSettings()
-    model = build_model(name, PICTURE, 5, net).eval()
-    assert model(torch.zeros(2, 3, 16, 16)).shape == (2, 5)
-    if name in ("linear", "mlp"):
-        model = build_model(name, TABLE, 5, net).eval()
-        assert model(torch.zeros(2, 3), torch.zeros(2, 1, dtype=torch.int64)).shape == (2, 5)
-    else:
-        with pytest.raises(RecipeError, match="takes pictures, and these data are a table"):
-            build_model(name, TABLE, 5, net)
+    taken = {
+        "pictures": (PICTURE, (torch.zeros(2, 3, 16, 16),)),
+        "table": (TABLE, (torch.zeros(2, 3), torch.zeros(2, 1, dtype=torch.int64))),
+        "words": (WORDS, (torch.zeros(2, 9, dtype=torch.int64),)),
+        "sound": (SOUND, (torch.zeros(2, 9, 3),)),
+    }
+    for kind, (sizes, given) in taken.items():
+        if kind in TAKES.get(name, ["pictures"]):
+            assert build_model(name, sizes, 5, net).eval()(*given).shape == (2, 5)
+        else:
+            with pytest.raises(RecipeError, match=rf"'{name}' takes .*, and these data are"):
+                build_model(name, sizes, 5, net)
+
+
+TAKES = {name: ["words", "sound"] for name in SEQUENCES}
+TAKES |= {"linear": ["pictures", "table"], "mlp": ["pictures", "table"], "speech": ["sound"], "bag": ["words"]}
 
 
 def test_a_setting_that_the_model_does_not_have_is_refused() -> None:

@@ -2,40 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
-
-from penstock.data.cifar import CIFAR10, CIFAR100, CifarLayout
-from penstock.data.download import RemoteFile
-from penstock.data.spoken import FOLDER
-
-
-@dataclass(frozen=True)
-class NamedSet:
-    """A public set under a short name; `files` is empty where it is brought along, generated, or put there by hand.
-
-    Every file is checked against a published SHA-256 when it is downloaded. `target` is the column to predict, None for
-    pictures, whose labels stand beside them, and for text. `rows` of text that runs on are its characters.
-    """
-
-    name: str
-    task: Literal["classify", "regress", "language", "transcribe", "forecast"]
-    kind: Literal["image", "table", "text", "audio", "series"]
-    summary: str
-    rows: int
-    licence: str
-    home: str
-    target: str | None
-    files: tuple[RemoteFile, ...] = ()
-    classes: tuple[str, ...] = ()
-    """The names of the labels 0, 1, ... of idx files."""
-    cifar: CifarLayout | None = None
-    """What the archive holds that is the only file."""
-    runs_on: bool = False
-    """Whether its texts are one that runs on, not examples each."""
-    by_hand: str | None = None
-    """What must be in the set's folder, where nobody has published a digest by which a download could be checked."""
-
+from penstock.data.catalogue_sequences import SEQUENCES
+from penstock.data.cifar import CIFAR10, CIFAR100
+from penstock.data.download import RemoteFile, kept_as_it_is
+from penstock.data.named_set import NamedSet
 
 _CLOTHES = "T-shirt/top,Trouser,Pullover,Dress,Coat,Sandal,Shirt,Sneaker,Bag,Ankle boot"
 _HIRAGANA = "o お,ki き,su す,tsu つ,na な,ha は,ma ま,ya や,re れ,wo を"
@@ -47,15 +17,10 @@ _TORONTO = "https://www.cs.toronto.edu/~kriz/"
 _SKLEARN = "https://scikit-learn.org/stable/datasets/toy_dataset.html"
 
 
-def _kept_as_it_is(url: str, digest: str, size: int) -> RemoteFile:
-    name = url.rpartition("/")[2]
-    return RemoteFile(url, digest, size, arrives_as=name, save_as=name)
-
-
 def _idx(home: str, *published: tuple[int, str]) -> tuple[RemoteFile, ...]:
     """The four files of a set in the layout of MNIST, from their lengths and digests."""
     names = [f"{part}-{what}-ubyte.gz" for part in ("train", "t10k") for what in ("images-idx3", "labels-idx1")]
-    return tuple(_kept_as_it_is(home + name, digest, size) for name, (size, digest) in zip(names, published))
+    return tuple(kept_as_it_is(home + name, digest, size) for name, (size, digest) in zip(names, published))
 
 
 NAMED: dict[str, NamedSet] = {
@@ -98,47 +63,6 @@ NAMED: dict[str, NamedSet] = {
         licence="published with Efron et al. 2004, Least Angle Regression",
         home=_SKLEARN,
         target="progression",
-    ),
-    "tones": NamedSet(
-        name="tones",
-        task="classify",
-        kind="audio",
-        summary="generated vowels in the four tones of Mandarin, many voices",
-        rows=1_200,
-        licence="generated",
-        home="Penstock itself",
-        target="tone",
-    ),
-    "morse": NamedSet(
-        name="morse",
-        task="transcribe",
-        kind="audio",
-        summary="generated messages in Morse code by uneven hands, in noise of 10 dB less than the tone",
-        rows=3_000,
-        licence="generated",
-        home="Penstock itself",
-        target="message",
-    ),
-    "free-spoken-digit-dataset": NamedSet(
-        name="free-spoken-digit-dataset",
-        task="classify",
-        kind="audio",
-        summary="spoken digits, 6 speakers, 8 kHz, 2,700 to train and 300 to test",
-        rows=3_000,
-        licence="CC BY-SA 4.0",
-        home="https://github.com/Jakobovski/free-spoken-digit-dataset",
-        target="digit",
-        by_hand=FOLDER,
-    ),
-    "tides": NamedSet(
-        name="tides",
-        task="forecast",
-        kind="series",
-        summary="a year at a tide gauge, an hour a row: level and air pressure, generated from astronomy and weather",
-        rows=8784,
-        licence="none needed: generated",
-        home="comes along",
-        target="level",
     ),
     "fashion-mnist": NamedSet(
         name="fashion-mnist",
@@ -204,7 +128,7 @@ NAMED: dict[str, NamedSet] = {
         home="https://www.cs.toronto.edu/~kriz/cifar.html",
         target=None,
         files=(
-            _kept_as_it_is(
+            kept_as_it_is(
                 _TORONTO + "cifar-10-binary.tar.gz",
                 "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd",
                 170_052_171,
@@ -222,7 +146,7 @@ NAMED: dict[str, NamedSet] = {
         home="https://www.cs.toronto.edu/~kriz/cifar.html",
         target=None,
         files=(
-            _kept_as_it_is(
+            kept_as_it_is(
                 _TORONTO + "cifar-100-binary.tar.gz",
                 "58a81ae192c23a4be8b1804d68e518ed807d710a4eb253b1f2a199162a40d8ec",
                 168_513_733,
@@ -278,53 +202,6 @@ NAMED: dict[str, NamedSet] = {
             ),
         ),
     ),
-    "pydoc": NamedSet(
-        name="pydoc",
-        task="language",
-        kind="text",
-        summary="the language reference that ships with Python: English prose about programs",
-        rows=465_000,
-        licence="PSF",
-        home="https://docs.python.org/3/reference/",
-        target=None,
-        runs_on=True,
-    ),
-    "tinyshakespeare": NamedSet(
-        name="tinyshakespeare",
-        task="language",
-        kind="text",
-        summary="plays of Shakespeare, the last tenth to test",
-        rows=1_115_394,
-        licence="public domain",
-        home="https://github.com/karpathy/char-rnn",
-        target=None,
-        files=(
-            _kept_as_it_is(
-                "https://raw.githubusercontent.com/karpathy/char-rnn/master/data/tinyshakespeare/input.txt",
-                "86c4e6aa9db7c042ec79f339dcb96d42b0075e16b8fc2e86bf0ca57e2dc565ed",
-                1_115_394,
-            ),
-        ),
-        runs_on=True,
-    ),
-    "tang-quatrains": NamedSet(
-        name="tang-quatrains",
-        task="language",
-        kind="text",
-        summary="Tang quatrains in traditional characters, one a line, of lines of five or seven",
-        rows=14_030,
-        licence="public domain; the collection MIT",
-        home="https://github.com/chinese-poetry/chinese-poetry",
-        target=None,
-        files=(
-            RemoteFile(
-                "",
-                "6f09cbb7884be7281735c0c2fc0401fe6048f9f24aa29f94829b4578b7d18ee3",
-                1_271_246,
-                arrives_as="quatrains.txt",
-                save_as="quatrains.txt",
-            ),
-        ),
-    ),
+    **SEQUENCES,
 }
 """The sets that can be asked for by name."""

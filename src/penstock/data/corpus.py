@@ -15,7 +15,8 @@ from pandas.api import types
 from penstock.core.errors import DataError, suggest
 from penstock.data.cells import place, texts
 from penstock.data.named import NAMED
-from penstock.data.opening import ReadOptions, TableData, open_data
+from penstock.data.opened import ReadOptions, TableData
+from penstock.data.opening import open_data
 from penstock.data.paths import missing
 from penstock.data.splits import PARTS, split
 from penstock.data.texts import read_texts

@@ -38,6 +38,12 @@ class RemoteFile:
     form: Form = "same"
 
 
+def kept_as_it_is(url: str, digest: str, size: int) -> RemoteFile:
+    """A file that keeps its name and its packing."""
+    name = url.rpartition("/")[2]
+    return RemoteFile(url, digest, size, arrives_as=name, save_as=name)
+
+
 def fetch(remote: RemoteFile, folder: Path, progress: Progress) -> None:
     """Put `remote` into `folder`, from the web, or from `arrives_as` in that folder if somebody put it there.
 

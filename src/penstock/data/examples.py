@@ -49,8 +49,9 @@ class InMemory(Examples):
 
     def __init__(self, columns: Mapping[str, Stored]) -> None:
         self.columns = dict(columns)
-        equal = [column for column in columns.values() if isinstance(column, Tensor)]
-        self._bytes = sum(column[:1].numel() * column.element_size() for column in equal)
+        held = [column.values if isinstance(column, Ragged) else column for column in columns.values()]
+        count = max(len(next(iter(columns.values()))), 1)
+        self._bytes = sum(values.numel() * values.element_size() for values in held) // count
 
     @property
     def lengths(self) -> Tensor | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,14 +11,15 @@ import numpy as np
 import pandas as pd
 
 from penstock.core.errors import DataError, RecipeError, suggest
-from penstock.data import bundled
+from penstock.data import bundled, stdlib
 from penstock.data.arrays import read_idx
-from penstock.data.catalogue import NAMED, NamedSet
+from penstock.data.catalogue import NAMED
 from penstock.data.cifar import read_cifar
 from penstock.data.download import RemoteFile, fetch
 from penstock.data.encoding import read_text
 from penstock.data.morse import RATE as MORSE_RATE
 from penstock.data.morse import messages
+from penstock.data.named_set import NamedSet
 from penstock.data.spoken import spoken_digits
 from penstock.data.tables import read_table
 from penstock.data.tides import tides
@@ -28,6 +29,11 @@ from penstock.data.tones import tones
 __all__ = ["NAMED", "Loaded", "NamedSet", "RemoteFile", "cache_folder", "describe", "download", "load", "locate"]
 
 _SPLITS = {"train": "train", "t10k": "test"}  # how the files of MNIST and its kin begin
+_PYTHON: Mapping[str, Callable[[], pd.DataFrame]] = {
+    "pydoc": bundled.pydoc,
+    "python-topics": stdlib.topics,
+    "python-roles": stdlib.roles,
+}
 _AGAIN = "delete the file to have it downloaded again"
 
 
@@ -148,8 +154,8 @@ def _bundled(known: NamedSet) -> Loaded:
     """A set that scikit-learn or Python brings along, or that is generated."""
     if known.kind == "series":
         return Loaded(frame=tides(), target=known.target)
-    if known.kind == "text":
-        return Loaded(frame=bundled.pydoc())
+    if known.name in _PYTHON:
+        return Loaded(frame=_PYTHON[known.name](), target=known.target)
     if known.target is None:
         images, labels = bundled.digits()
         return Loaded(images=images[:, None], labels=labels)
@@ -165,7 +171,9 @@ def _generated(known: NamedSet) -> Loaded:
     else:
         (names, samples), rate = tones(known.rows, 0), TONES_RATE
     places = [f"{known.name}:{row}" for row in range(1, len(names) + 1)]
-    return Loaded(sounds=Recordings(places, names, samples=samples, rate=rate), target=known.target)
+    made = Recordings(places, names, samples=samples, rate=rate)
+    splits = np.repeat(["train", "validation", "test"], [known.rows - 600, 200, 400])
+    return Loaded(sounds=made, splits=splits, target=known.target)
 
 
 def _idx_set(folder: Path, names: tuple[str, ...]) -> Loaded:

@@ -19,6 +19,8 @@ DATES = "dates"
 PARTS = {"train": "train", "val": "validation", "valid": "validation", "validation": "validation", "dev": "validation"}
 PARTS |= {"test": "test"}
 SEPARATED = (".tsv", ".tab", ".txt")
+MOST = 1 << 28
+"""Bytes of a file of texts: all of them are held in memory."""
 TABLES = (".csv", ".jsonl", ".ndjson", ".parquet", ".pq")
 
 
@@ -121,7 +123,7 @@ def _separated(path: Path, encoding: str) -> Pairs:
 def _parallel(one: Path, other: Path, encoding: str) -> Pairs:
     """Line by line of two files."""
     left, right = (
-        (existing_file(path), read_text(path, encoding).removesuffix("\n").split("\n")) for path in (one, other)
+        (existing_file(path), read_text(path, encoding, MOST).removesuffix("\n").split("\n")) for path in (one, other)
     )
     (_, source), (_, target) = left, right
     if len(source) != len(target):
@@ -151,7 +153,7 @@ def _table(path: Path, how: ReadPairs) -> Pairs:
 
 def _lines(path: Path, encoding: str) -> Iterable[tuple[int, str]]:
     """The lines that are not blank, with their numbers."""
-    text = read_text(existing_file(path), encoding)
+    text = read_text(existing_file(path), encoding, MOST)
     return ((number, line) for number, line in enumerate(text.splitlines(), 1) if line.strip())
 
 

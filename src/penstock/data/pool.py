@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from penstock.core.errors import DataError, PenstockError, RecipeError, WorkerError
-from penstock.core.machine import cores
+from penstock.core.machine import cores, place
 from penstock.data.worker import LAUNCH
 
 BUFFER_BYTES = 64 << 20
@@ -36,8 +36,11 @@ _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")  # dec
 
 
 def usual_workers() -> int:
-    """How many processes read ahead where the user does not say: one a core, up to 8."""
-    return 0 if sys.platform == "win32" else min(cores(), MOST_WORKERS)
+    """How many processes read ahead where the user does not say: one a core, up to 8.
+
+    The cores are divided among the ranks on this machine.
+    """
+    return 0 if sys.platform == "win32" else min(max(cores() // place().local_size, 1), MOST_WORKERS)
 
 
 @dataclass(eq=False)

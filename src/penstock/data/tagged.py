@@ -79,7 +79,7 @@ def _tagged(
     for path, part in files:
         sentences = read_columns(path, encoding)
         word, tag = (
-            _column(path, sentences[0], at, what) for at, what in ((columns.word, "word"), (columns.tag, "tag"))
+            column_at(path, sentences[0], at, what) for at, what in ((columns.word, "word"), (columns.tag, "tag"))
         )
         if word == tag:
             problem = f"column {word + 1} of {len(sentences[0].rows[0])} would be both word and tag"
@@ -156,7 +156,7 @@ def _is_comment(line: str) -> bool:
     return line.startswith("#") and "\t" not in line
 
 
-def _column(path: Path, sentence: Sentence, at: int, what: str) -> int:
+def column_at(path: Path, sentence: Sentence, at: int, what: str) -> int:
     """The index of a column that is counted from 1, or backwards from -1."""
     width = len(sentence.rows[0])
     index = at - 1 if at > 0 else width + at

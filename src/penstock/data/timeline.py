@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from penstock.core.errors import DataError, suggest
 from penstock.data.cells import Dates, dates, numbers, parse_dates, parse_numbers, place
+from penstock.data.features import LARGEST
 
 Floats = NDArray[np.float64]
 _MOST = 0.9  # the share of readable cells from which a column counts as dates, or numbers, with mistakes in it
@@ -196,4 +197,10 @@ def _filled(series: pd.Series[Any]) -> tuple[Floats, int]:
     missing = int(values.isna().sum())
     if missing == len(values):
         raise DataError(f"column {str(series.name)!r}", "it has no value at all", "leave it out")
-    return np.asarray(values.ffill().bfill(), dtype=np.float64), missing
+    filled = np.asarray(values.ffill().bfill(), dtype=np.float64)
+    large = np.abs(filled) > LARGEST
+    if large.any():
+        row = int(large.argmax())
+        problem = f"column {str(series.name)!r} holds {filled[row]:g}, beyond float32"
+        raise DataError(place(series, row), problem, "scale it, or take its logarithm")
+    return filled, missing

@@ -31,6 +31,10 @@ class Ahead:
             self._drawn.append((position, next(self.source).to(self._device)))
         return [batch for _, batch in self._drawn[:count]]
 
+    def put_back(self) -> None:
+        """Draw again what was looked at: computed with another number of threads, it may differ in its last bits."""
+        self.load_state_dict(self.state_dict())
+
     def together(self, count: int) -> dict[str, Tensor] | None:
         """The next batches, which stay the next ones, stacked: (count, B, ...) a field; None where shapes differ."""
         if isinstance(self.source, Stacking) and not self._drawn:

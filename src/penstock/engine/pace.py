@@ -64,6 +64,7 @@ class Pace:
                 return settled_choices(settle(plan, Work(), self.clock.total, device, ranks))  # the step will say so
 
             plan = with_choices(plan, ranks.from_first(ranks.attempt(choices)))
+            self.source.put_back()
         if plan.compile == "on":
             if reason := self._must_go_singly(plan, ranks):
                 self.gave_up(reason)

@@ -7,7 +7,7 @@ import hashlib
 import io
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -20,7 +20,7 @@ from penstock.core.errors import DataError, RecipeError
 from penstock.data.audio import SOUNDS, Samples, Sound, peek_sound, read_sound
 from penstock.data.class_folders import find_files
 from penstock.data.examples import Examples, InMemory
-from penstock.data.opening import SoundData
+from penstock.data.opened import SoundData
 from penstock.data.paths import unreadable
 from penstock.data.ragged import LENGTH, Ragged, Stored
 from penstock.data.sounds import AUDIO, BandScaling, SoundTransform, Vary
@@ -32,7 +32,8 @@ from penstock.nn.spectrogram import LogMel
 FASTEST = 16_000
 """Samples a second above which nothing is gained for speech."""
 SPEECH = 6_000
-"""Samples a second below which no speech is heard, but signals: coarser spectrograms do for them."""
+"""Samples a second below which no speech is heard, but signals: coarser spectrograms do for them, and what is hidden of
+them cannot be guessed from the rest."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,7 @@ class ReadSounds:
     rate: int | None = None
     bands: int | None = None
     hop: float | None = None
+    masks: int | None = None
     memory: float = 4.0
     skip_bad: int = 0
 
@@ -109,10 +111,10 @@ class AudioMaterial(Material):
         self.name, self.origin, self.empty, self.left_out = data.name, data.origin, data.empty, data.left_out
         self.labels, self.given, self.sounds = data.labels, data.splits, data.sounds
         unlisted = () if data.listed else ("table", "target", "columns", "split.column")
-        self.foreign = ("image", "text", *unlisted)
+        self.foreign = ("image", "text", "series", *unlisted)
         self._reading, self._vary = reading, vary
         self._headers: list[Sound] = []
-        self._rate = 0
+        self._rate, self._spectrogram = 0, LogMel(rate=FASTEST)
         self._held: Ragged | None = None
         if self.sounds.samples is None:
             self._read_headers()
@@ -128,16 +130,19 @@ class AudioMaterial(Material):
             raise RecipeError("audio.rate", f"these sounds are made at {rate:,} samples a second", "leave it out")
         low = rate < SPEECH
         bands, hop = reading.bands or (24 if low else 64), reading.hop or (0.02 if low else 0.01)
-        spectrogram = LogMel(rate=rate, bands=bands, hop=hop)
+        spectrogram = self._spectrogram = LogMel(rate=rate, bands=bands, hop=hop)
         self._settle(rate)
         assert self._held is not None
         examples = InMemory({AUDIO: self._held})
-        self.decided = {"audio": {"rate": rate, "bands": bands, "hop": hop}}
+        masks = reading.masks if reading.masks is not None else 0 if low else 2
+        self._vary = replace(self._vary, masks=masks)
+        self.decided = {"audio": {"rate": rate, "bands": bands, "hop": hop, "masks": masks}}
         return AudioKind(spectrogram, BandScaling.fit(examples, torch.from_numpy(rows), spectrogram), self._vary)
 
     def examples(self, kind: Kind, columns: Mapping[str, Stored]) -> Examples:
         """All sounds as samples; spectrograms are made of batches."""
         assert isinstance(kind, AudioKind)
+        self._spectrogram = kind.spectrogram
         self._settle(kind.spectrogram.rate)
         assert self._held is not None
         return InMemory({AUDIO: self._held, **columns})
@@ -178,7 +183,7 @@ class AudioMaterial(Material):
         """The spectrogram as a PNG, low bands at the bottom."""
         assert self._held is not None
         samples = self._held[row][None]
-        bands = LogMel(rate=self._rate)(samples, torch.tensor([samples.shape[1]]))[0]
+        bands = self._spectrogram(samples, torch.tensor([samples.shape[1]]))[0]
         return {"place": str(self.labels.index[row]), "picture": picture(bands.numpy()), "row": None}
 
     def fingerprint(self) -> str:
@@ -245,10 +250,9 @@ class AudioMaterial(Material):
 
 
 def picture(bands: np.ndarray) -> str:
-    """A spectrogram (T, M) as a data URI: loud is dark, low is below; 1 x 2 pixels a number."""
+    """A spectrogram (T, M) as a data URI: loud is dark, low is below; a pixel a number, in 16 greys."""
     low, high = np.quantile(bands, (0.05, 0.995))
     dark = np.clip((bands - low) / max(high - low, 1e-6), 0, 1)
-    grey = Image.fromarray((255 * (1 - dark.T[::-1])).round().astype(np.uint8)).resize((len(bands), 2 * bands.shape[1]))
     file = io.BytesIO()
-    grey.save(file, "PNG")
+    Image.fromarray((255 * (1 - dark.T[::-1])).round().astype(np.uint8)).quantize(16).save(file, "PNG", optimize=True)
     return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode()

@@ -22,7 +22,8 @@ from penstock.data.decode import Picture, decode
 from penstock.data.examples import Examples, InMemory
 from penstock.data.image_files import ImageFiles
 from penstock.data.images import PICTURES, measure, read_headers
-from penstock.data.opening import ImageData, Pictures, as_pixels
+from penstock.data.opened import ImageData, Pictures
+from penstock.data.opening import as_pixels
 from penstock.data.paths import unreadable
 from penstock.data.pixels import Augment, PixelScaling, PixelTransform
 from penstock.data.pool import usual_workers
@@ -112,7 +113,12 @@ class ImageMaterial(Material):
     def __init__(self, data: ImageData, reading: ReadImages, shift: int | None, flip: bool) -> None:
         self.name, self.origin, self.empty, self.left_out = data.name, data.origin, data.empty, data.left_out
         self.labels, self.given, self.pictures = data.labels, data.splits, data.pictures
-        self.foreign = ("text", "audio", *(() if data.listed else ("table", "target", "columns", "split.column")))
+        self.foreign = (
+            "text",
+            "audio",
+            "series",
+            *(() if data.listed else ("table", "target", "columns", "split.column")),
+        )
         self._reading, self._shift, self._flip = reading, shift, flip
         self._headers: list[Picture] = []
         self._files: ImageFiles | None = None

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from penstock.core.errors import DataError, RecipeError, suggest
-from penstock.data.opening import SoundData, Sounds, TableData
+from penstock.data.opened import SoundData, Sounds, TableData
 from penstock.kinds.columns import infer_columns
 
 

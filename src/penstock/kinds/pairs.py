@@ -16,7 +16,7 @@ from penstock.core.errors import DataError
 from penstock.core.objective import Evaluation
 from penstock.data.encoding import read_text
 from penstock.data.examples import Examples, InMemory
-from penstock.data.pairs import Pairs
+from penstock.data.pairs import MOST, Pairs
 from penstock.data.ragged import Ragged, Stored
 from penstock.data.sources import Transform
 from penstock.data.tokens import BOS, EOS, Tokenizer, TokenKind
@@ -283,5 +283,5 @@ def _lines(item: str | Path, encoding: str) -> list[tuple[str, str]]:
         is_file = False
     if not is_file:
         return [("input", str(item))]
-    lines = enumerate(read_text(path, encoding).splitlines(), 1)
+    lines = enumerate(read_text(path, encoding, MOST).splitlines(), 1)
     return [(f"{path}:{number}", line.strip()) for number, line in lines if line.strip()]

@@ -15,7 +15,7 @@ import torch
 from penstock.core.errors import DataError, RecipeError, suggest
 from penstock.data.examples import Examples, InMemory
 from penstock.data.features import Scale
-from penstock.data.opening import ReadOptions, TableData
+from penstock.data.opened import ReadOptions, TableData
 from penstock.data.ragged import Stored
 from penstock.data.sources import Transform
 from penstock.data.timeline import Timeline, read_timeline, season_of

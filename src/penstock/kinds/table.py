@@ -17,7 +17,7 @@ from penstock.core.errors import DataError, RecipeError, suggest
 from penstock.data.cells import shell, texts
 from penstock.data.examples import Examples, InMemory
 from penstock.data.features import TableEncoder
-from penstock.data.opening import ImageData, Pictures, ReadOptions, SoundData, Sounds, TableData, TextData
+from penstock.data.opened import ImageData, Pictures, ReadOptions, SoundData, Sounds, TableData, TextData
 from penstock.data.ragged import Stored
 from penstock.data.sources import Transform
 from penstock.kinds.audit import audit
@@ -85,7 +85,7 @@ class TableMaterial(Material):
     """A table of which one column is the target."""
 
     word: ClassVar[str] = "table"
-    foreign = ("image", "audio", "text")
+    foreign = ("image", "audio", "text", "series")
 
     def __init__(
         self,

@@ -17,7 +17,8 @@ from penstock.core.errors import DataError, suggest
 from penstock.data.cells import texts as text_cells
 from penstock.data.encoding import read_text
 from penstock.data.examples import Examples, InMemory
-from penstock.data.opening import MOST_OF_A_TEXT, TABLE_SUFFIXES, ReadOptions, TextData
+from penstock.data.opened import ReadOptions, TextData
+from penstock.data.opening import MOST_OF_A_TEXT, TABLE_SUFFIXES
 from penstock.data.paths import missing
 from penstock.data.ragged import Ragged, Stored
 from penstock.data.sources import Transform
@@ -48,7 +49,7 @@ class TextKind(Kind):
     """Tokens (B, T) int64 and how many of them are real (B,)."""
 
     word = "text"
-    default_model = "gru"
+    default_model = "bag"
     inputs = ("tokens", "tokens_length")
 
     def __init__(self, tokenizer: Tokenizer, longest: int, column: str | None, reading: ReadOptions) -> None:
@@ -132,7 +133,7 @@ class TextMaterial(Material):
         self.labels, self.given = data.labels, data.splits
         self._data, self._how, self._reading = data, how, reading
         unlisted = ("target", "columns", "split.column", "table.delimiter", "table.missing", "table.present")
-        self.foreign = ("image", "audio", "table.scaling", *(unlisted if data.column is None else ()))
+        self.foreign = ("image", "audio", "series", "table.scaling", *(unlisted if data.column is None else ()))
         self._fitted: TextKind | None = None
         self._cut = 0
 
@@ -161,7 +162,7 @@ class TextMaterial(Material):
         detail += f"{tokenizer.size:,} different tokens ({tokenizer.kind}), the first {longest:,} of a text are read"
         if self._cut:
             detail += f": {self._cut / len(lengths):.0%} of the texts go on"
-        return {"notes": {"texts": detail}}
+        return {"noun": "texts", "notes": {"texts": detail}}
 
     def audit(self, task: str, splits: Mapping[str, np.ndarray]) -> list[str]:
         """The same text in two splits or under two labels, imbalance, empty texts and classes."""

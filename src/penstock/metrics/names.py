@@ -7,7 +7,9 @@ from penstock.core.errors import RecipeError, suggest
 LOWER_IS_BETTER = frozenset(
     {"loss", "error", "rmse", "mae", "mase", "perplexity", "bits_per_character", "cer", "wer", "pinball"}
 )
-HIGHER_IS_BETTER = frozenset({"accuracy", "f1", "auc", "r2", "bleu", "chrf", "exact_match"})
+HIGHER_IS_BETTER = frozenset(
+    {"accuracy", "f1", "auc", "r2", "bleu", "chrf", "exact_match", "elbo", "iwelbo", "codes_used"}
+)
 
 
 def higher_is_better(name: str) -> bool:

@@ -23,14 +23,17 @@ KINDS: Mapping[str, str] = {
     "table": "penstock.kinds.table:TableKind",
     "source": "penstock.kinds.pairs:SourceKind",
     "series": "penstock.kinds.series:SeriesKind",
+    "stretch": "penstock.kinds.stretch:StretchKind",
     "text": "penstock.kinds.text:TextKind",
     "audio": "penstock.kinds.audio:AudioKind",
+    "words": "penstock.kinds.words:WordsKind",
 }
 """Where the way in of each kind of input is."""
 ANSWERS: Mapping[str, str] = {
     "category": "penstock.kinds.category:CategoryAnswer",
     "number": "penstock.kinds.number:NumberAnswer",
     "text": "penstock.kinds.pairs:TargetAnswer",
+    "tags": "penstock.kinds.tags:TagAnswer",
     "transcript": "penstock.kinds.transcript:TranscriptAnswer",
     "future": "penstock.kinds.future:FutureAnswer",
 }

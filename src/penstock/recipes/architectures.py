@@ -32,6 +32,7 @@ MODELS = {
     "gru": "penstock.models.sequence:gru",
     "tcn": "penstock.models.sequence:tcn",
     "transformer": "penstock.models.sequence:transformer",
+    "bag": "penstock.models.bag:Bag",
     "speech": "penstock.models.speech:speech",
 }
 """Where each model is. Its constructor's keywords say what it is built from: `outputs`; `inputs`, where it takes flat
@@ -40,7 +41,7 @@ where it takes sequences of tokens or of numbers; and settings of `net`."""
 
 RECURRENT = ("rnn", "jordan", "lstm", "lstm_closed", "gru", "speech")
 """Models that read sequences step by step; their gradients are clipped where nothing else is said."""
-SEQUENCES = {name: MODELS[name] for name in ("rnn", "lstm", "gru", "tcn", "transformer")}
+SEQUENCES = {name: MODELS[name] for name in ("rnn", "jordan", "lstm", "lstm_closed", "gru", "tcn", "transformer")}
 """Models that take sequences."""
 
 TRANSLATORS = {
@@ -99,9 +100,10 @@ def build_model(
         _require(name, accepted, ("inputs",), "a table", "mlp or linear")
         return _for_table(sizes, net, lambda width: make(inputs=width, **chosen))
     if sequence := [key for key in ("vocabulary", "features") if key in sizes]:
-        these = "sounds or series" if "features" in sizes else "texts"
-        _require(name, accepted, sequence, these, "gru, lstm, rnn, tcn or transformer")
-        return make(**sizes, **chosen, pooled=pooled)
+        these, first = ("sounds or series", "") if "features" in sizes else ("texts", "bag, ")
+        _require(name, accepted, sequence, these, f"{first}gru, lstm, rnn, tcn or transformer")
+        whole = {"pooled": pooled} if "pooled" in accepted else {}  # a bag of tokens gives one answer in any case
+        return make(**sizes, **chosen, **whole)
     _require(name, accepted, ("inputs", "channels"), "pictures", "cnn, resnet18, mlp or linear")
     flat = {"inputs": math.prod(sizes.values())}
     return make(**{key: size for key, size in {**sizes, **flat}.items() if key in accepted}, **chosen)
@@ -115,15 +117,8 @@ def offers(name: str, setting: str, models: Mapping[str, str] = MODELS) -> bool:
 def _require(name: str, accepted: Mapping[str, Any], one_of_: Sequence[str], these: str, others: str) -> None:
     """Raises RecipeError where a model takes something else than the data are."""
     if not any(key in accepted for key in one_of_):
-        takes = (
-            "sounds"
-            if name == "speech"
-            else "sequences"
-            if "vocabulary" in accepted
-            else "pictures"
-            if "channels" in accepted
-            else "flat rows"
-        )
+        taken = {"channels": "pictures", "inputs": "flat rows", "vocabulary": "sequences", "features": "sounds"}
+        takes = "texts" if name == "bag" else next(what for key, what in taken.items() if key in accepted)
         raise RecipeError("model", f"{name!r} takes {takes}, and these data are {these}", f"use {others}")
 
 

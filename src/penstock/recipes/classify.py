@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
 
 class Classify(Labelled):
-    """Tell classes of pictures or table rows apart."""
+    """Tell classes of pictures, texts, sounds or table rows apart."""
 
     task: ClassVar[str] = "classify"
-    summary: ClassVar[str] = "tell classes of pictures or table rows apart"
+    summary: ClassVar[str] = "tell classes of pictures, texts, sounds or table rows apart"
     example: ClassVar[str] = "penstock train classify --data fashion-mnist --model cnn --epochs 10"
     activity: ClassVar[str] = "classification"
     headline: ClassVar[Sequence[str]] = ("accuracy", "error", "f1", "loss")

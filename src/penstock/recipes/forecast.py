@@ -96,7 +96,8 @@ class Forecast(Supervised):
     def read_material(self, supplied: object = None, kind: Kind | None = None) -> Material:
         """The table that `data` names, in the order of time."""
         from penstock.core.errors import DataError
-        from penstock.data.opening import ReadOptions, TableData, open_data
+        from penstock.data.opened import ReadOptions, TableData
+        from penstock.data.opening import open_data
         from penstock.kinds.series import SeriesKind, series_material, series_of
 
         if self.split.column is not None:

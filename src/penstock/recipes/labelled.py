@@ -10,7 +10,14 @@ from pydantic import AfterValidator, Field
 
 from penstock.core.errors import RecipeError
 from penstock.recipes.architectures import MODELS, RECURRENT, build_model, offers, one_of
-from penstock.recipes.settings import AudioSettings, ImageSettings, NetSettings, TableSettings, TextSettings
+from penstock.recipes.settings import (
+    AudioSettings,
+    ImageSettings,
+    NetSettings,
+    SeriesSettings,
+    TableSettings,
+    TextSettings,
+)
 from penstock.recipes.supervised import Supervised
 
 if TYPE_CHECKING:
@@ -25,7 +32,7 @@ ENOUGH_FOR_PERIODIC = 2000
 
 
 class Labelled(Supervised):
-    """A recipe for labelled tables, pictures, texts and sounds."""
+    """A recipe for labelled tables, series, pictures, texts and sounds."""
 
     target: Annotated[str | None, Field(description="the column to predict (tables)")] = None
     columns: Annotated[dict[str, str], Field(description="the kind of a column, set by hand")] = Field(
@@ -33,10 +40,13 @@ class Labelled(Supervised):
     )
     model: Annotated[
         str,
-        Field(description=f"auto (pictures cnn, tables mlp, texts gru, sounds speech) or {', '.join(MODELS)}"),
+        Field(
+            description=f"auto (pictures cnn, tables mlp, series lstm, texts bag, sounds speech) or {', '.join(MODELS)}"
+        ),
         AfterValidator(one_of(MODELS)),
     ] = "auto"
     table: TableSettings = TableSettings()
+    series: SeriesSettings = SeriesSettings()
     image: ImageSettings = ImageSettings()
     text: TextSettings = TextSettings()
     audio: AudioSettings = AudioSettings()
@@ -66,9 +76,11 @@ class Labelled(Supervised):
         For a model that there is already, `kind` says what it takes: other columns are left alone, pictures brought to
         its size, and a split column is not looked for.
         """
-        from penstock.data.opening import ImageData, ReadOptions, SoundData, TableData, TextData, open_data
+        from penstock.data.opened import ImageData, ReadOptions, SoundData, TableData, TextData
+        from penstock.data.opening import open_data
         from penstock.kinds.audio import AudioMaterial
         from penstock.kinds.image import ImageMaterial, ReadImages
+        from penstock.kinds.stretch import StretchKind, stretch_material
         from penstock.kinds.table import TableKind, TableMaterial, table_material
         from penstock.kinds.text import ReadTexts, TextKind, TextMaterial
 
@@ -76,6 +88,16 @@ class Labelled(Supervised):
         reading = ReadOptions(table.delimiter, table.encoding, tuple(table.missing), tuple(table.present))
         column = [kind.column] if isinstance(kind, TextKind) and kind.column is not None else None
         found: TableData | TableMaterial | ImageData | TextData | SoundData = open_data(self.data, reading, supplied)
+        if isinstance(found, TableData) and self.series.rows is not None:
+            return stretch_material(
+                found,
+                target=self.target,
+                split_column=self.split.column if kind is None else None,
+                rows=self.series.rows,
+                by=self.series.by,
+                used=kind.columns if isinstance(kind, StretchKind) else None,
+                reading=reading,
+            )
         if isinstance(found, TableData):
             found = table_material(
                 found,
@@ -116,9 +138,10 @@ class Labelled(Supervised):
     def refuse_foreign(self, material: Material) -> None:
         """Raises RecipeError for a setting that is not as it is by default and has no meaning for these data."""
         ours, usual = (_dotted(recipe.model_dump()) for recipe in (self, type(self)(data=self.data)))
-        there = {"table": "a table", "image": "pictures", "text": "texts", "audio": "sounds"}[material.word]
+        words = {"image": "pictures", "text": "texts", "audio": "sounds", "series": "series"}
+        there = ({"table": "a table", "stretch": "series"} | words)[material.word]
         for name, value in ours.items():
-            wanted = {"image": "pictures", "text": "texts", "audio": "sounds"}.get(name.partition(".")[0], "tables")
+            wanted = words.get(name.partition(".")[0], "tables")
             if value != usual.get(name) and any(f"{name}.".startswith(f"{foreign}.") for foreign in material.foreign):
                 raise RecipeError(name, f"it is for {wanted}, and {material.name} is {there}", "leave it out")
 

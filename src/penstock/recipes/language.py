@@ -148,7 +148,7 @@ class Language(Recipe):
     def read(self, supplied: object = None) -> Corpus:
         """The text that `data` names, or the object given in its place."""
         from penstock.data.corpus import open_corpus
-        from penstock.data.opening import ReadOptions
+        from penstock.data.opened import ReadOptions
 
         corpus = open_corpus(
             self.data,

@@ -7,7 +7,7 @@ from itertools import islice
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from penstock.core.batch import Batch
 from penstock.models.horizon import gradients_through_time, horizon
@@ -25,8 +25,13 @@ def look_back(network: nn.Module, inputs: Sequence[str], source: Iterable[Batch]
     trunk = next((module for module in network.modules() if isinstance(module, Trunk)), None)
     if trunk is None:
         return {}
-    given: list[tuple[Any, ...]] = []
-    hook = trunk.register_forward_hook(lambda _, taken, __: given.append(taken))
+    given: list[tuple[Tensor, Tensor | None]] = []
+
+    def note(_: nn.Module, taken: tuple[Any, ...], named: dict[str, Any], __: object) -> None:
+        x, *rest = taken
+        given.append((x, rest[0] if rest else named.get("lengths")))
+
+    hook = trunk.register_forward_hook(note, with_kwargs=True)
     training = network.training
     try:
         with torch.no_grad():

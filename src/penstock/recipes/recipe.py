@@ -27,6 +27,7 @@ TASKS = {
     "classify": "penstock.recipes.classify:Classify",
     "regress": "penstock.recipes.regress:Regress",
     "language": "penstock.recipes.language:Language",
+    "tag": "penstock.recipes.tag:Tag",
     "translate": "penstock.recipes.translate:Translate",
     "transcribe": "penstock.recipes.transcribe:Transcribe",
     "forecast": "penstock.recipes.forecast:Forecast",

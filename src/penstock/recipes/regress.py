@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
 
 class Regress(Labelled):
-    """Predict a number from pictures or table rows."""
+    """Predict a number from pictures, texts, sounds or table rows."""
 
     task: ClassVar[str] = "regress"
-    summary: ClassVar[str] = "predict a number from pictures or table rows"
+    summary: ClassVar[str] = "predict a number from pictures, texts, sounds or table rows"
     example: ClassVar[str] = "penstock train regress --data houses.csv --target price"
     activity: ClassVar[str] = "regression"
     headline: ClassVar[Sequence[str]] = ("rmse", "mae", "r2", "loss")

@@ -173,7 +173,7 @@ class AudioSettings(Settings):
         int | None, Field(ge=4, le=256, description="bands of frequencies in the spectrogram; by the rate if not given")
     ] = None
     hop: Annotated[
-        float | None, Field(ge=0.002, le=0.1, description="seconds from frame to frame; by the rate if not given")
+        float | None, Field(ge=0.002, le=0.5, description="seconds from frame to frame; by the rate if not given")
     ] = None
     noise: Annotated[
         float | None,
@@ -184,7 +184,10 @@ class AudioSettings(Settings):
     speed: Annotated[
         float, Field(ge=0, le=0.5, description="largest share by which a sound is played faster or slower")
     ] = 0.1
-    masks: Annotated[int, Field(ge=0, le=10, description="stretches of time, and of bands, that are hidden")] = 2
+    masks: Annotated[
+        int | None,
+        Field(ge=0, le=10, description="stretches of time, and of bands, that are hidden; by the rate if not given"),
+    ] = None
     mask_time: Annotated[float, Field(ge=0, lt=1, description="the longest of them, as a share of the sound")] = 0.1
     mask_bands: Annotated[float, Field(ge=0, lt=1, description="the broadest, as a share of the bands")] = 0.15
     memory: Annotated[float, Field(gt=0, description="GiB of samples that may be held in memory")] = 4.0
@@ -195,8 +198,17 @@ class AudioSettings(Settings):
         from penstock.data.sounds import Vary
         from penstock.kinds.audio import ReadSounds
 
-        reading = ReadSounds(self.rate, self.bands, self.hop, self.memory, self.skip_bad)
-        return reading, Vary(self.noise, self.speed, self.masks, self.mask_time, self.mask_bands)
+        reading = ReadSounds(self.rate, self.bands, self.hop, self.masks, self.memory, self.skip_bad)
+        return reading, Vary(self.noise, self.speed, 0, self.mask_time, self.mask_bands)
+
+
+class SeriesSettings(Settings):
+    """How to cut a table of measurements, a row a moment, into stretches with a label each."""
+
+    rows: Annotated[
+        int | None, Field(ge=1, le=100_000, description="rows of a stretch; not given, each row stands for itself")
+    ] = None
+    by: Annotated[str | None, Field(description="the column that tells one series from another")] = None
 
 
 class NetSettings(Settings):

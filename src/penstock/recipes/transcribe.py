@@ -76,7 +76,8 @@ class Transcribe(Supervised):
     def read_material(self, supplied: object = None, kind: Kind | None = None) -> Material:
         """The sounds that `data` names, with their transcripts; a table names sound files in one of its columns."""
         from penstock.core.errors import DataError
-        from penstock.data.opening import ReadOptions, SoundData, TableData, open_data
+        from penstock.data.opened import ReadOptions, SoundData, TableData
+        from penstock.data.opening import open_data
         from penstock.kinds.audio import AudioMaterial
         from penstock.kinds.listed import listed_sounds
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, cast
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, cast
 
 from pydantic import AfterValidator, Field
 
@@ -24,6 +24,19 @@ if TYPE_CHECKING:
     from penstock.recipes.answering import Answering
 
 LONGEST = 256
+
+
+class PairSettings(TextSettings):
+    """How to cut the texts of a pair into tokens."""
+
+    tokens: Annotated[
+        Literal["auto", "characters", "bytes", "words", "bpe", "unigram"],
+        Field(description="what a token is; auto: characters where texts have few words, else bpe, pieces of words"),
+    ] = "auto"
+    longest: Annotated[
+        int | None,
+        Field(ge=1, le=100_000, description="tokens that a text may have; 256 if not given. A longer one is refused"),
+    ] = None
 
 
 class Translate(Supervised):
@@ -57,7 +70,7 @@ class Translate(Supervised):
         Field(description=f"auto (gru), {', '.join(TRANSLATORS)}; plain: without attention"),
         AfterValidator(one_of(TRANSLATORS)),
     ] = "auto"
-    text: TextSettings = TextSettings()
+    text: PairSettings = PairSettings()
     split: SplitSettings = SplitSettings(validation=0.05, test=0.05)
     monitor: Annotated[str, Field(description="the validation metric that chooses the best weights")] = "chrf"
     clip_norm: Annotated[float | None, Field(gt=0, description="scale gradients down to this norm")] = 1.0

@@ -122,6 +122,9 @@ class Mistake(Record):
     place: str | None = None
     picture: str | None = None
     row: dict[str, Any] | None = None
+    words: list[str] | None = None
+    tags: list[str] | None = None
+    true_tags: list[str] | None = None
     alignment: list[Piece] | None = None
 
 

@@ -128,11 +128,8 @@ def _compared(run: RunRecord, evaluation: EvaluationRecord) -> list[str]:
         return []
     better = value > base if higher_is_better(key) else value < base
     trivial = f"the trivial baseline ({baseline.name})"
-    if not better:
-        return [f"That is no better than {trivial}: the model has not learned anything of use."]
-    return [
-        f"{metric_name(key).capitalize()} {metric_value(key, value)}, beside {metric_value(key, base)} of {trivial}."
-    ]
+    said = [f"The {metric_name(key)} of {trivial} is {metric_value(key, base)}."]
+    return said if better else [*said, "The model is no better: it has not learned anything of use."]
 
 
 def wilson(right: int, total: int) -> tuple[float, float]:

@@ -13,7 +13,7 @@ COLUMNS = 24
 def mistakes(run: RunRecord) -> Section | None:
     """A gallery where the examples are pictures, else a table of their rows."""
     found = run.evaluation.mistakes[:LIMIT] if run.evaluation is not None else []
-    items = [item for item in found if item.alignment is None]
+    items = [item for item in found if item.alignment is None and item.words is None]
     if not items:
         return None
     if all(item.residual is None for item in items):

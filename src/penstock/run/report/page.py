@@ -18,6 +18,7 @@ from penstock.run.report import (
     mistakes,
     origin,
     regression,
+    tagging,
     training,
 )
 from penstock.run.report.markup import Html, Section, element, join
@@ -35,6 +36,7 @@ _SECTIONS = (
     language.samples,
     language.surprise,
     attention.looks,
+    tagging.sentences,
     forecast.forecast,
     memory.memory,
     mistakes.mistakes,
