@@ -44,7 +44,8 @@ from penstock.objectives.language import Language
 
 RESULTS = Path(__file__).parent / "results"
 CONTEXT, BATCH, BLOCK, AGREE = 64, 12, 40, 20
-QUATRAINS = "--data tang-quatrains --model lstm --net.width 512 --net.dropout 0.3 --condition form --batch-size 64 --optim.lr 3e-3"
+QUATRAINS = "--data tang-quatrains --condition form --model lstm --net.width 512 --net.dropout 0.3"
+QUATRAINS += " --batch-size 64 --optim.lr 3e-3"
 
 
 def plain_loop(model: LanguageNet, tokens: Tensor) -> Iterator[Tensor]:
