@@ -46,6 +46,11 @@ CASES = {task: [task] for task in TASKS} | {
     "transcribe": ["transcribe", *["--net.dropout", "0"]],
     "tag": ["tag", *f"--data {SENTENCES} --net.dropout 0".split()],
     "classify-bag": ["classify", *f"--data {TEXTS} --target much --net.dropout 0".split()],
+    "language": ["language", *f"--data {TEXTS} --text.column text --text.unit running --net.dropout 0".split()],
+    "language-transformer": [
+        "language",
+        *f"--data {TEXTS} --text.column text --model transformer --context 99 --net.dropout 0".split(),
+    ],
     "regress-cnn": ["regress", *f"--data {PICTURES} --net.dropout 0".split()],
     "regress-resnet": ["regress", *f"--data {PICTURES} --model resnet20".split()],
 }

@@ -27,10 +27,12 @@ class LanguageNet(nn.Module):
     """Tokens (B, T) to scores (B, T, V) of the token after each, through a trunk that sees the past alone.
 
     The embeddings are also the weights of the last layer (Press and Wolf 2017, "Using the output embedding to improve
-    language models"), so the trunk is as wide where it ends as where it begins.
+    language models"), so the trunk is as wide where it ends as where it begins. `enlarged`: the trunk is given them at
+    a size of 1 a number, which cells need. A trunk whose steps go by on their own way to the end, as in a Transformer,
+    would then begin by foretelling each token again.
     """
 
-    def __init__(self, trunk: Causal, vocabulary: int, *, dropout: float = 0.0) -> None:
+    def __init__(self, trunk: Causal, vocabulary: int, *, dropout: float = 0.0, enlarged: bool = True) -> None:
         super().__init__()
         require_sizes("LanguageNet", vocabulary=vocabulary)
         require_dropout("LanguageNet", dropout)
@@ -40,8 +42,9 @@ class LanguageNet(nn.Module):
         self.trunk, self.dropout = trunk, nn.Dropout(dropout)
         self.embedding = nn.Embedding(vocabulary, trunk.inputs)
         self.bias = nn.Parameter(self.embedding.weight.new_zeros(vocabulary))
-        self._scale = math.sqrt(trunk.inputs)
-        nn.init.normal_(self.embedding.weight, std=1 / self._scale)
+        size = math.sqrt(trunk.inputs)
+        self._scale = size if enlarged else 1.0
+        nn.init.normal_(self.embedding.weight, std=1 / size)
 
     def begin(self, examples: int) -> Carry:
         """What is remembered before the first token."""
@@ -97,4 +100,4 @@ def transformer(
     trunk = Decoder(
         width=width, layers=layers, heads=heads, dropout=dropout, positions=kinds[positions](), pre_norm=pre_norm
     )
-    return LanguageNet(trunk, outputs, dropout=dropout)
+    return LanguageNet(trunk, outputs, dropout=dropout, enlarged=False)
