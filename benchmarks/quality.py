@@ -82,6 +82,23 @@ CASES = {
         3,
         "85.2 %",
     ),
+    "shakespeare-gpt": Case(
+        "tinyshakespeare, GPT 4 x 4 x 128, context 64, batch 12, 2,000 steps",
+        "language --data tinyshakespeare --model transformer --context 64 --batch-size 12 --steps 2000"
+        " --net.layers 4 --net.heads 4 --net.width 128 --net.dropout 0 --optim.lr 3e-3 --optim.weight-decay 0.1",
+        "loss",
+        1.88,
+        3,
+        "1.88 (nanoGPT, its setting for a CPU)",
+    ),
+    "shakespeare-best": Case(
+        "tinyshakespeare, 20 minutes on 2 cores",
+        "language --data tinyshakespeare --model lstm --net.layers 2 --net.width 512 --net.dropout 0.4"
+        " --batch-size 64 --optim.lr 3e-3 --minutes 20",
+        "loss",
+        1.60,
+        1,
+    ),
     "spoken-digits": Case(
         "free-spoken-digit-dataset, speech, official split",
         "classify --data free-spoken-digit-dataset",

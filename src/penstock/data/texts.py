@@ -11,6 +11,12 @@ from penstock.data.paths import missing
 
 TEXTS = Sort("text", (".txt", ".text", ".md", ".rst", ".tex", ".txt.gz"), "txt")
 
+OTHERS = (
+    ".pt .pt2 .pth .bin .npy .npz .pkl .pickle .safetensors .onnx .zip .tar .tgz .7z .pdf .doc .docx .xls .xlsx "
+    ".png .jpg .jpeg .gif .bmp .webp .wav .flac .mp3 .ogg .mp4"
+)
+"""How files are named that are no text, even where their bytes happen to be."""
+
 
 def text_files(where: Path) -> list[Path]:
     """The file itself, or the text files in a folder and below, in natural order.
@@ -19,6 +25,8 @@ def text_files(where: Path) -> list[Path]:
     """
     if not where.exists():
         raise missing(where)
+    if not where.is_dir() and where.suffix.lower() in OTHERS.split():
+        raise DataError(where, "no text by its name", "if it is text, give it a name that ends in .txt")
     return find_files(where, TEXTS) if where.is_dir() else [where]
 
 
