@@ -118,3 +118,20 @@ def test_what_is_given_by_hand_wins():
 def test_two_columns_of_one_name_are_refused():
     with pytest.raises(DataError, match="2 columns are called 'a'"):
         infer_columns(pd.DataFrame([[1, 2]], columns=["a", "a"]))
+
+
+@pytest.mark.parametrize(
+    ("cells", "kind"),
+    [
+        ([f"the {i} th gate lets water through" for i in range(12)], "text"),
+        ([f"第{i}道闸门把水引向水轮机" for i in "一二三四五六七八九十百千"], "text"),
+        ([f"the {i} th gate lets water through" for i in range(9)], "category"),  # so few may be a list to choose from
+        (["the gate lets the water through"] * 8 + [f"gate {i} of the old mill" for i in range(7)], "category"),
+        ([f"Gate {i}, upper Mill" for i in range(60)], "skip"),
+    ],
+)
+def test_running_text(cells: list[str], kind: str) -> None:
+    (column,) = infer_columns(pd.DataFrame({"a": cells}))
+    assert column.kind == kind
+    if kind == "text":
+        assert column.detail.startswith(f"{len(cells)} texts of ")

@@ -54,13 +54,14 @@ def topics() -> pd.DataFrame:
                 for node in ast.walk(_parsed(file)):
                     if not isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
                         continue
+                    line = 1 if isinstance(node, ast.Module) else node.lineno
                     for paragraph in re.split(r"\n\s*\n", ast.get_docstring(node) or ""):
                         text = " ".join(paragraph.split())
                         if len(text.split()) >= _LEAST_WORDS:
-                            rows.setdefault(text, (topic, module))
+                            rows.setdefault(text, (topic, f"{file.name}:{line}"))
     _require(rows)
     frame = pd.DataFrame({"text": list(rows), "topic": [topic for topic, _ in rows.values()]}, dtype=object)
-    frame.index = pd.Index([f"{module}:{row}" for row, (_, module) in enumerate(rows.values(), 1)], dtype=object)
+    frame.index = pd.Index([place for _, place in rows.values()], dtype=object)
     return frame
 
 

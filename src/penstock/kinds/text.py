@@ -161,7 +161,7 @@ class TextMaterial(Material):
         tokenizer, longest = self._fitted.tokenizer, self._fitted.longest
         detail += f"{tokenizer.size:,} different tokens ({tokenizer.kind}), the first {longest:,} of a text are read"
         if self._cut:
-            detail += f": {self._cut / len(lengths):.0%} of the texts go on"
+            detail += f": {self._cut:,} of {len(lengths):,} texts go on"
         return {"noun": "texts", "notes": {"texts": detail}}
 
     def audit(self, task: str, splits: Mapping[str, np.ndarray]) -> list[str]:
