@@ -168,7 +168,7 @@ class TestPictures:
         bad = self.damage(pictures(here / "p"))
         for path in bad[:number] + bad[number + 1 :]:
             path.unlink()
-        penstock("train classify --data p").refused(3, str(bad[number].relative_to(here)), "--skip-bad")
+        penstock("train classify --data p").refused(3, str(bad[number].relative_to(here)), "--image.skip-bad")
         assert not (here / "runs").exists()
 
     @pytest.mark.parametrize("memory", ["4", "1e-9"], ids=["held", "streamed"])
@@ -177,9 +177,9 @@ class TestPictures:
     ) -> None:
         bad = self.damage(pictures(here / "p"))
         line = f"train classify --data p --steps 2 --threads 1 --net.widths 4 --image.memory {memory}"
-        penstock(f"{line} --skip-bad 3").refused(3, "--skip-bad")
+        penstock(f"{line} --image.skip-bad 3").refused(3, "--image.skip-bad")
         assert not (here / "runs").exists()
-        assert penstock(f"{line} --skip-bad 4 --name r").code == 0
+        assert penstock(f"{line} --image.skip-bad 4 --name r").code == 0
         listed = (here / "runs/classify/r/skipped.csv").read_text(encoding="utf-8").splitlines()
         assert listed[0] == "file,reason"
         assert sorted(Path(row.split(",")[0]).name for row in listed[1:]) == sorted(path.name for path in bad)
@@ -211,9 +211,8 @@ class TestPictures:
     ) -> None:
         for part, each in (("train", 16), ("val", 4), ("test", 4)):
             pictures(here / "p" / part, each=each, seed=each)
-        line = (
-            "train classify --data p --epochs 3 --batch-size 8 --threads 1 --net.widths 4 --log-every 1 --memory 1e-9"
-        )
+        line = "train classify --data p --epochs 3 --batch-size 8 --threads 1 --net.widths 4 --log-every 1"
+            " --image.memory 1e-9"
         assert penstock(f"{line} --name whole").code == 0
         victim = here / "p" / "train" / "dog" / "7.png"
         kept = victim.read_bytes()

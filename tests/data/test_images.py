@@ -36,7 +36,7 @@ def test_bad_pictures_are_skipped_up_to_a_number(tmp_path: Path) -> None:
     pictures, bad = read_headers([good, first, second], 2)
     assert [(found.height, found.width) for found in pictures] == [(3, 4)]
     assert [(file, reason.split()[-1]) for file, reason in bad] == [(first, "read"), (second, "empty")]
-    with pytest.raises(DataError, match=r"坏\.png: .*; 2 of 3 pictures are bad; .*--skip-bad 2"):
+    with pytest.raises(DataError, match=r"坏\.png: .*; 2 of 3 pictures are bad; .*--image.skip-bad 2"):
         read_headers([good, first, second], 1)
     with pytest.raises(DataError, match="2 of 2"):
         read_headers([first, second], 9)

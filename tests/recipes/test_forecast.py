@@ -86,7 +86,7 @@ def test_a_prediction_is_that_of_the_last_window(tmp_path: Path, series: Writer)
 
 def test_it_learns_more_than_simple_rules(penstock: Command, here: Path, series: Writer) -> None:
     series(here / "s.csv", 600)
-    flags = "--target 销量 --horizon 2 --steps 300 --net.width 16 --lr 0.01 --batch-size 64 --threads 1 --name r"
+    flags = "--target 销量 --horizon 2 --steps 290 --net.width 16 --lr 0.01 --batch-size 64 --threads 1 --name r"
     outcome = penstock(f"train forecast --data s.csv {flags}")
     assert outcome.code == 0, outcome.err
     found = json.loads((here / "runs/forecast/r/evaluation.json").read_text())

@@ -101,10 +101,10 @@ def _opened(path: Path) -> Iterator[Image.Image]:
     except UnidentifiedImageError:
         empty = path.stat().st_size == 0
         problem = "the file is empty" if empty else "is not a picture in a format that can be read"
-        raise DataError(path, problem, "replace or remove the file, or pass --skip-bad N") from None
+        raise DataError(path, problem, "replace or remove the file, or pass --image.skip-bad N") from None
     except (OSError, *_DAMAGE) as error:
         reason = (isinstance(error, OSError) and error.strerror) or str(error) or type(error).__name__
-        raise DataError(path, f"cannot be decoded ({reason})", "replace the file, or pass --skip-bad N") from None
+        raise DataError(path, f"cannot be decoded ({reason})", "replace the file, or pass --image.skip-bad N") from None
 
 
 def _too_large(path: Path, declared: str) -> DataError:

@@ -42,7 +42,7 @@ def read_headers(files: Sequence[Path], skip_bad: int = 0) -> tuple[list[Picture
             bad.append((file, error.problem))
     if first is not None and (len(bad) > skip_bad or not good):
         count = f"{first.problem}; {len(bad)} of {len(files)} pictures are bad"
-        raise DataError(first.where, count, f"replace them, or pass --skip-bad {len(bad)} to go on without them")
+        raise DataError(first.where, count, f"replace them, or pass --image.skip-bad {len(bad)} to go on without them")
     if not good:
         raise DataError("images", "there is no picture to measure", "give a folder of pictures")
     return good, bad

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from contextlib import nullcontext
 from typing import final
 
 import torch
@@ -38,11 +37,13 @@ class Recurrent(Causal, ABC):
         require_given(type(self).__name__, "numbers a step", self.inputs, x.shape[2])
         if not x.shape[1]:  # the primitives refuse it
             return x.new_zeros(len(x), 0, self.outputs), carry
-        kind = carry[0].dtype  # under autocast they come in another
-        halves = x.device.type == "cpu" and _in_halves()  # which the primitives do not know there
-        with torch.autocast("cpu", enabled=False) if halves else nullcontext():
-            x = x.to(kind) if halves else x
-            found, states = self.run(x, tuple(state.transpose(0, 1).contiguous() for state in carry))
+        kind = self.cells.get_parameter("weight_hh_l0").dtype  # under autocast they come in another
+        states = tuple(state.transpose(0, 1).contiguous() for state in carry)
+        if x.device.type == "cpu" and _in_halves():  # which the primitives do not know there
+            with torch.autocast("cpu", enabled=False):
+                found, states = self.run(x.to(kind), tuple(state.to(kind) for state in states))
+        else:
+            found, states = self.run(x, states)
         return found, tuple(state.transpose(0, 1).to(kind) for state in states)
 
     @property

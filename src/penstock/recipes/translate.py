@@ -67,7 +67,7 @@ class Translate(Supervised):
     reverse: Annotated[bool, Field(description="translate the second text of a pair into the first")] = False
     model: Annotated[
         str,
-        Field(description=f"auto (gru), {', '.join(TRANSLATORS)}; plain: without attention"),
+        Field(description=f"auto (gru); plain is without attention: {', '.join(TRANSLATORS)}"),
         AfterValidator(one_of(TRANSLATORS)),
     ] = "auto"
     text: PairSettings = PairSettings()
