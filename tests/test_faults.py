@@ -211,8 +211,10 @@ class TestPictures:
     ) -> None:
         for part, each in (("train", 16), ("val", 4), ("test", 4)):
             pictures(here / "p" / part, each=each, seed=each)
-        line = "train classify --data p --epochs 3 --batch-size 8 --threads 1 --net.widths 4 --log-every 1"
+        line = (
+            "train classify --data p --epochs 3 --batch-size 8 --threads 1 --net.widths 4 --log-every 1"
             " --image.memory 1e-9"
+        )
         assert penstock(f"{line} --name whole").code == 0
         victim = here / "p" / "train" / "dog" / "7.png"
         kept = victim.read_bytes()
