@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 from xml.sax.saxutils import escape
 
-WIDTH, LABELS, BARS, ROW, BAR, GAP = 860, 330, 420, 22, 14, 34
+WIDTH, LABELS, BARS, ROW, BAR, GAP = 890, 360, 420, 22, 14, 34
 STYLE = """
 text { font: 13px system-ui, -apple-system, "Segoe UI", "Helvetica Neue", Arial, sans-serif; fill: #1f2328; }
 .title { font-weight: 600; }
