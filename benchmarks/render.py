@@ -14,13 +14,20 @@ from peers.cases import CASES
 from peers.chart import chart
 from peers.table import tables
 
+from penstock.metrics.names import higher_is_better
+from penstock.run.report.markup import metric_name
+
 ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
 RACE, CHART = RESULTS / "race.json", "docs/race.svg"
 BEGIN, END = "<!-- results:begin -->", "<!-- results:end -->"
 RACE_BEGIN, RACE_END = "<!-- race:begin -->", "<!-- race:end -->"
 LANGUAGES = {"README.md": "en", "README.zh.md": "zh"}
-ORDER = ("digits", "fashion-mlp", "fashion-cnn", "california", "adult")
+ORDER = (
+    *("digits", "fashion-mlp", "fashion-cnn", "california", "adult", "python-topics", "python-roles"),
+    *("shakespeare-gpt", "shakespeare-best", "spoken-digits", "morse", "tides"),
+)
+"""In which order the tables have them; those that were never measured are left out."""
 WORDS = {
     "README.md": {
         "quality": "| data and model | seeds | measured on the test split | wanted | published | seconds a training |",
@@ -43,16 +50,16 @@ def quality_row(result: dict[str, object]) -> str:
     rows = result["rows"]
     assert isinstance(rows, list)
     values = [row[result["metric"]] for row in rows]
-    percent = result["metric"] == "accuracy"
+    metric = str(result["metric"])
+    percent = metric == "accuracy"
 
     def shown(value: float) -> str:
         return f"{100 * value:.2f} %" if percent else f"{value:.4f}"
 
     spread = f"{shown(min(values))} – {shown(max(values))}"
     seconds = [row["training_seconds"] for row in rows]
-    bar = ("≥ " if percent else "RMSE ≤ ") + (
-        f"{100 * float(str(result['bar'])):.1f} %" if percent else str(result["bar"])
-    )
+    wanted = f"{100 * float(str(result['bar'])):.1f} %" if percent else f"{result['bar']}"
+    bar = f"{'' if percent else metric_name(metric) + ' '}{'≥' if higher_is_better(metric) else '≤'} {wanted}"
     mean = shown(float(str(result["mean"])))
     cells = (
         result["case"],
@@ -67,11 +74,12 @@ def quality_row(result: dict[str, object]) -> str:
 
 def section(words: dict[str, str]) -> str:
     """Both tables, and how they were made."""
-    found = [json.loads((RESULTS / f"quality-{name}.json").read_text()) for name in ORDER]
+    places = [RESULTS / f"quality-{name}.json" for name in ORDER]
+    found = [json.loads(place.read_text()) for place in places if place.exists()]
     lines = [words["quality"], "| --- | --- | --- | --- | --- | --- |", *map(quality_row, found), ""]
-    origin = found[0]
     dates = sorted({result["date"] for result in found})
-    where = {"machine": origin["machine"], "date": dates[-1], "command": "python benchmarks/quality.py"}
+    machines = "; ".join(dict.fromkeys(result["machine"] for result in found))
+    where = {"machine": machines, "date": dates[-1], "command": "python benchmarks/quality.py"}
     lines += [words["from"].format(**where), "", words["trains"], "", "```sh"]
     lines += [f"{result['trains'].partition(' --seed')[0]}" for result in found]
     lines += ["```", ""]
