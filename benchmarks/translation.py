@@ -55,13 +55,13 @@ class Case:
         return ["train", "translate", *data, *shlex.split(self.words)]
 
 
-RECURRENT = "--net.width 256 --net.dropout 0.3 --batch-size 64 --epochs 20 --optim.lr 2e-3 --smoothing 0.1"
+RECURRENT = "--net.width 256 --net.dropout 0.3 --batch-size 64 --epochs 10 --optim.lr 2e-3 --smoothing 0.1"
 CASES = {
     "dates": Case("dates in 13 writings to ISO 8601, default model", "", "exact_match", 0.98, 2, sentences=False),
     "transformer": Case(
         "cmn-eng, English to Chinese, Transformer",
         "--model transformer --net.width 256 --net.layers 3 --net.heads 4 --net.dropout 0.2 --batch-size 64"
-        " --epochs 20 --optim.lr 7e-4 --smoothing 0.1 --ema 0.999 --evaluate-every 2.5",
+        " --epochs 10 --optim.lr 7e-4 --smoothing 0.1 --ema 0.999 --evaluate-every 2.5",
         "chrf",
         20,
         40,

@@ -107,7 +107,7 @@ def download(name: str, progress: Callable[[int, int], None] | None = None) -> P
 
     for file in lacking:
         if not file.url:
-            problem = f"{file.save_as} is a selection that has no address of its own (from {describe(name).home})"
+            problem = f"{file.save_as}, of {describe(name).home}, has no lasting address of its own"
             raise DataError(name, problem, f"put the file into {folder}, or name its folder in PENSTOCK_DATA")
 
     def count(received: int) -> None:

@@ -29,6 +29,7 @@ PARTS = {"train": "train", "val": "validation", "valid": "validation", "validati
 
 
 _IDX = re.compile(rf"({'|'.join(PARTS)}|t10k)-(images|labels)[-.]idx[0-9]-ubyte(?:\.gz)?")
+_NOT_LABELLED = {"words": "a tag for every word", "pairs": "a text for every text"}
 
 
 def open_data(where: str, options: ReadOptions, supplied: object = None) -> Opened:
@@ -55,10 +56,9 @@ def open_data(where: str, options: ReadOptions, supplied: object = None) -> Open
 
 
 def _named(name: str) -> TableData | ImageData | SoundData:
-    if NAMED[name].kind == "words":
-        raise DataError(
-            name, "it has a tag for every word, not a label for each example", "penstock train tag takes it"
-        )
+    if NAMED[name].kind in _NOT_LABELLED:
+        problem, task = _NOT_LABELLED[NAMED[name].kind], NAMED[name].task
+        raise DataError(name, f"it has {problem}, not a label for each example", f"penstock train {task} takes it")
     loaded = load(name, show_progress)
     if loaded.sounds is not None:
         found = loaded.sounds
