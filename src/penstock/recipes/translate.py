@@ -52,7 +52,7 @@ class Translate(Supervised):
 
     data: Annotated[
         str,
-        Field(min_length=1, description="lines of two texts with a tab between, a table, a folder of them, or the name of a set"),
+        Field(min_length=1, description="lines of two texts with a tab between, a table, a folder, or a set by name"),
     ] = "dates"
     parallel: Annotated[
         str | None, Field(description="a second file, of which each line is the translation of that line of the data")
