@@ -20,6 +20,8 @@ from penstock.engine.tuning.onednn import permitted
 from penstock.engine.tuning.work import LARGE
 
 KINDS = (torch.float64, torch.float32, torch.bfloat16)
+FEWEST = 16
+"""Steps from which it pays, however small they are: to prepare for them takes as long as ten of torch's."""
 
 
 @contextlib.contextmanager
@@ -42,6 +44,7 @@ class _GRU(nn.GRU):
     onednn: ClassVar[bool] = False
 
     def forward(self, input: Any, hx: Tensor | None = None) -> Any:
+        self._update_flat_weights()  # as torch does: somebody may have put others in their places
         kind = _kind(input)
         if kind is None or not self._can(input, hx, kind):
             return super().forward(input, hx)
@@ -49,23 +52,22 @@ class _GRU(nn.GRU):
         if hx is None:
             hx = x.new_zeros(self.num_layers, x.shape[1], self.hidden_size)
         self.check_forward_args(input, hx, None)
-        onednn = self.onednn and kind == torch.float32 and hx[0].numel() * self.weight_hh_l0.shape[0] >= LARGE
+        onednn = self.onednn and kind == torch.float32 and hx[0].numel() * 3 * self.hidden_size >= LARGE
         last = []
+        flat = [weight for weight in self._flat_weights if weight is not None]
         for layer in range(self.num_layers):
             if layer:
                 x = F.dropout(x, self.dropout, self.training)
-            weights = [weight.to(kind) for weight in self._flat_weights[4 * layer : 4 * layer + 4]]
+            weights = [weight.to(kind) for weight in flat[4 * layer : 4 * layer + 4]]
             x, state = _Sequence.apply(onednn, x.to(kind).contiguous(), hx[layer], *weights)  # type: ignore[no-untyped-call]
             last.append(state)
-        if self.batch_first:
-            x = x.transpose(0, 1)
-        # A copy: what is returned may be changed in place, and the states are needed on the way back.
-        return x.clone(memory_format=torch.contiguous_format) if hx.dtype == kind else x, torch.stack(last)
+        return x.transpose(0, 1) if self.batch_first else x, torch.stack(last)
 
     def _can(self, x: Tensor, hx: Tensor | None, kind: torch.dtype) -> bool:
-        weights = self._flat_weights
+        weights: list[Tensor] = [weight for weight in self._flat_weights if weight is not None]
         return (
-            torch.is_grad_enabled()
+            x.shape[1 if self.batch_first else 0] >= FEWEST
+            and torch.is_grad_enabled()
             and (x.requires_grad or any(weight.requires_grad for weight in weights))
             and self.bias
             and not self.bidirectional
@@ -73,7 +75,7 @@ class _GRU(nn.GRU):
             and (hx is None or (hx.is_cpu and hx.dtype in (x.dtype, self.weight_hh_l0.dtype)))
             and (kind == x.dtype == self.weight_hh_l0.dtype or torch.is_autocast_enabled("cpu"))
             and not torch.compiler.is_compiling()
-            and not torch.jit.is_tracing()
+            and not torch.jit.is_tracing()  # type: ignore[attr-defined, no-untyped-call]
             and not torch._C._are_functorch_transforms_active()  # torch.func takes no autograd function of this form
         )
 
@@ -101,10 +103,10 @@ class _Sequence(torch.autograd.Function):
         ctx: Any, onednn: bool, x: Tensor, h: Tensor, w_ih: Tensor, w_hh: Tensor, b_ih: Tensor, b_hh: Tensor
     ) -> tuple[Tensor, Tensor]:
         with _as_given(onednn):
-            gates, new, states, low = _steps(x, h, w_ih, w_hh, b_ih, b_hh)
+            gates, new, low, states = _steps(x, h, w_ih, w_hh, b_ih, b_hh)
         ctx.onednn = onednn
         ctx.save_for_backward(x, h, w_ih, w_hh, b_ih, b_hh, gates, new, low)
-        return states[1:], states[-1].clone()
+        return states, states[-1].clone()
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
@@ -118,32 +120,32 @@ class _Sequence(torch.autograd.Function):
 def _steps(
     x: Tensor, h: Tensor, w_ih: Tensor, w_hh: Tensor, b_ih: Tensor, b_hh: Tensor
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Gates (T, B, 3H), candidates (T, B, H), and states (T + 1, B, H) in their own kind and in that of the products.
+    """Gates (T, B, 3H), candidates (T, B, H), all states for the products (T + 1, B, H), and those to be returned.
 
-    Of the gates, the third is what the candidate gets from the state before the reset gate acts on it.
+    Of the gates, the third is what the candidate gets from the state before the reset gate acts on it. The states that
+    are returned (T, B, H) have memory of their own, for whoever gets them may change them in place.
     """
     (steps, examples, _), width = x.shape, h.shape[1]
     gates = F.linear(x, w_ih, b_ih)  # from the input; each step puts its own in the place
     new = x.new_empty(steps, examples, width)
-    states = h.new_empty(steps + 1, examples, width)
-    states[0] = h
-    wider = h.dtype != x.dtype
-    low = x.new_empty(states.shape) if wider else states
+    low = x.new_empty(steps + 1, examples, width)
     low[0] = h
+    wider = h.dtype != x.dtype
+    states = h.new_empty(new.shape) if wider else low[1:]
     product = x.new_empty(examples, 3 * width)
     gating, recalled = product[:, : 2 * width], product[:, 2 * width :]
     wide, update, minus_one = h.new_empty(h.shape), h.new_empty(h.shape), h.new_tensor(-1.0)
     transposed = w_hh.t()
-    both, r, z, third = gates[..., : 2 * width], *gates.unflatten(2, (3, width)).unbind(2)
-    for both_t, r_t, z_t, third_t, n, before, after, seen, told in zip(
-        *(a.unbind() for a in (both, r, z, third, new, states[:-1], states[1:], low[:-1], low[1:])), strict=True
-    ):
+    both, (r, z, third) = gates[..., : 2 * width], gates.view(steps, examples, 3, width).unbind(2)
+    each = zip(*(a.unbind() for a in (both, r, z, third, new, low[:-1], low[1:], states)), strict=True)
+    before = h
+    for both_t, r_t, z_t, third_t, n, seen, told, after in each:
         torch.addmm(b_hh, seen, transposed, out=product)
         both_t.add_(gating).sigmoid_()
         torch.addcmul(third_t, r_t, recalled, out=n)
         third_t.copy_(recalled)
         if not wider:
-            torch.lerp(n.tanh_(), before, z_t, out=after)
+            torch.lerp(n.tanh_(), seen, z_t, out=told)
             continue
         wide.copy_(n).mul_(2).sigmoid_()  # tanh(n) = 2 sigmoid(2 n) - 1, in half the time
         torch.add(minus_one, wide, alpha=2, out=wide)
@@ -151,7 +153,8 @@ def _steps(
         update.copy_(z_t)
         torch.lerp(wide, before, update, out=after)
         told.copy_(after)
-    return gates, new, states, low
+        before = after
+    return gates, new, low, states if wider else states.clone()
 
 
 def _gradients(
@@ -160,7 +163,7 @@ def _gradients(
     """Of x, the state, and the weights."""
     x, h, w_ih, w_hh, _, _ = inputs
     (steps, examples, width), columns = new.shape, x.shape[2]
-    r, z, recalled = gates.unflatten(2, (3, width)).unbind(2)
+    r, z, recalled = gates.view(steps, examples, 3, width).unbind(2)
     # What the gradient of a state is to be multiplied by, to be that of what goes into: the candidate, the reset gate,
     # the update gate, the candidate's part from the state. The first three are from the input, the last three from the
     # state.
@@ -184,7 +187,7 @@ def _gradients(
     rows = d.view(steps * examples, 4 * width)
     from_x, from_h = rows[:, : 3 * width], rows[:, width:]
     each = zip(
-        *(a.unbind() for a in (dh[1:], dh[:-1], d, from_h.unflatten(0, (steps, examples)), z)), strict=True
+        *(a.unbind() for a in (dh[1:], dh[:-1], d, d.view(steps, examples, 4 * width)[..., width:], z)), strict=True
     )
     for now, before, d_t, from_h_t, z_t in reversed(list(each)):
         if not wider:
@@ -211,7 +214,7 @@ def _differentiable(
     """The gradients of those inputs that need one, as torch computes them, with a graph of their own."""
     x, h, *weights = inputs
     with torch.autocast("cpu", x.dtype, enabled=h.dtype != x.dtype):
-        found, last = torch._VF.gru(x, h.unsqueeze(0), weights, True, 1, 0.0, True, False, False)  # type: ignore[attr-defined]
+        found, last = torch._VF.gru(x, h.unsqueeze(0), weights, True, 1, 0.0, True, False, False)
     wanted = [value for value, need in zip(inputs, needed, strict=True) if need]
     made = iter(torch.autograd.grad((found, last[0]), wanted, grads, create_graph=True))
     return (next(made) if need else None for need in needed)

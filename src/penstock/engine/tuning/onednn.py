@@ -3,7 +3,7 @@
 The way there is `torch.backends.mkldnn.matmul.fp32_precision = "bf16"`. It permits oneDNN to take a product, and to use
 bfloat16 inside where it finds that faster. On the processors of today without matrix tiles it does not: the products
 are as exact as before, and that is measured, on the shapes of the very model, before any layer is touched. The
-permission is given around the products of linear layers alone, because attention becomes slower by it.
+permission is given around the products of linear layers and GRUs alone, because attention becomes slower by it.
 """
 
 from __future__ import annotations
