@@ -81,6 +81,8 @@ class ImageData:
     listed: bool = False
     """By a table, of which the columns `left_out` play no part."""
     left_out: Sequence[str] = ()
+    about: pd.DataFrame | None = None
+    """What else is known of each, by columns."""
 
 
 @dataclass(frozen=True)
@@ -123,6 +125,8 @@ class SoundData:
     listed: bool = False
     """By a table, of which the columns `left_out` play no part."""
     left_out: Sequence[str] = ()
+    about: pd.DataFrame | None = None
+    """What else is known of each, by columns."""
 
 
 Opened = TableData | ImageData | TextData | SoundData
