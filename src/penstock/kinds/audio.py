@@ -115,7 +115,7 @@ class AudioMaterial(Material):
     def __init__(self, data: SoundData, reading: ReadSounds, vary: Vary) -> None:
         self.name, self.origin, self.empty, self.left_out = data.name, data.origin, data.empty, data.left_out
         self.labels, self.given, self.sounds, self.about = data.labels, data.splits, data.sounds, data.about
-        unlisted = () if data.listed else ("table", "target", "columns", "split.column")
+        unlisted = () if data.listed else ("table", "columns", "split.column", *(() if data.choices else ("target",)))
         self.foreign = ("image", "text", "series", *unlisted)
         self._reading, self._vary = reading, vary
         self._headers: list[Sound] = []

@@ -13,7 +13,11 @@ from torch import Tensor
 
 from penstock.core.errors import CheckpointError
 from penstock.core.objective import Evaluation
+from penstock.data.features import Classes
+from penstock.data.ragged import Stored
 from penstock.kinds.answer import Answer, Series
+from penstock.kinds.kind import Material
+from penstock.kinds.told import TOLD, Told
 
 MOST_CLASSES = 30
 """Different labels above which they are not taken for classes."""
@@ -24,7 +28,8 @@ UNKNOWN = -1
 @final
 @dataclass(frozen=True)
 class LikenessAnswer(Answer):
-    """Examples again. `names` are their classes, where they have some, which only the report uses.
+    """Examples again. `names` are their classes, where they have some, which only the report uses; `told` is what the
+    decoder knows besides the code.
 
     An error of reconstruction above `threshold` is unusual; it is None until a training has ended. `samples` are those
     of a usual sound.
@@ -34,6 +39,7 @@ class LikenessAnswer(Answer):
     names: tuple[str, ...] = ()
     threshold: float | None = None
     samples: int | None = None
+    told: Told | None = None
     outputs: int = 0
 
     @classmethod
@@ -46,6 +52,11 @@ class LikenessAnswer(Answer):
         return cls(
             tuple(sorted(names, key=lambda name: (len(name), name)) if _numeric(names) else names), None, samples
         )
+
+    def fields(self, material: Material) -> dict[str, Stored]:
+        """With what the decoder is told."""
+        told: dict[str, Stored] = {} if self.told is None else {TOLD: self.told.encode(material)}
+        return super().fields(material) | told
 
     def settled(self, threshold: float) -> LikenessAnswer:
         """With the threshold that a training has found."""
@@ -94,7 +105,8 @@ class LikenessAnswer(Answer):
 
     def to_json(self) -> dict[str, Any]:
         """JSON values."""
-        return {"kind": self.word, "names": list(self.names), "threshold": self.threshold, "samples": self.samples}
+        found = {"kind": self.word, "names": list(self.names), "threshold": self.threshold, "samples": self.samples}
+        return found | {"told": None if self.told is None else self.told.to_json()}
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> LikenessAnswer:
@@ -103,7 +115,9 @@ class LikenessAnswer(Answer):
         sound = all(isinstance(name, str) for name in names) and isinstance(threshold, float | None)
         if not sound or not isinstance(samples, int | None):
             raise CheckpointError("answer", "its classes or its threshold make no sense", "restore the saved model")
-        return cls(tuple(names), threshold, samples)
+        told = value["told"]
+        known = None if told is None else Told(str(told["column"]), Classes.from_json(told["classes"]))
+        return cls(tuple(names), threshold, samples, known)
 
 
 def _numeric(names: list[str]) -> bool:

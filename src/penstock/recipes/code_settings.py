@@ -31,6 +31,10 @@ class CoderSettings(Settings):
         int,
         Field(ge=0, le=8, description="how often a sound, or a quantised picture, is halved: a place for each 4 x 4"),
     ] = 2
+    anonymous: Annotated[
+        bool | None,
+        Field(description="the code loses what stays the same throughout a sound, as a voice does; given with --told"),
+    ] = None
 
 
 class DenoisingSettings(Settings):

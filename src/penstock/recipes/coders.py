@@ -22,6 +22,8 @@ CODERS: Mapping[str, str] = {
 """Each name, and what it is."""
 HIDDEN = (256, 128)
 WIDTHS = (32, 64, 128)
+TOLD_WIDTH = 16
+"""Numbers that stand for a class that a decoder is told."""
 
 
 def build_coder(
@@ -31,22 +33,25 @@ def build_coder(
     net: CoderSettings,
     quantised: QuantisedSettings,
     activation: nn.Module | None,
+    told: int | None = None,
 ) -> Autoencoder:
     """An autoencoder for a picture's `channels`, `height`, `width`, a table's `numbers` and `cardinalities`, or a
-    sound's `features` a step.
+    sound's `features` a step; its decoder is told one of `told` classes, if there are some.
 
     Raises RecipeError where name, data and settings do not go together.
     """
-    from penstock.models.autoencoder import Autoencoder, QuantisedAutoencoder
+    from penstock.models.autoencoder import Autoencoder, Conditioned, QuantisedAutoencoder
     from penstock.nn.quantiser import Quantiser
 
     code = usual_code(sizes) if net.code is None else net.code
-    outputs = 2 * code if method == "variational" else code
+    outputs, seen = 2 * code if method == "variational" else code, code + (TOLD_WIDTH if told is not None else 0)
     if name == "conv":
-        encoder, decoder = _convolutional(sizes, outputs, code, net, grid=method == "quantised")
+        encoder, decoder = _convolutional(sizes, outputs, seen, net, grid=method == "quantised")
     else:
         places = quantised.places if method == "quantised" else None
-        encoder, decoder = _dense(name, sizes, outputs, code, net, places)
+        encoder, decoder = _dense(name, sizes, outputs, seen, net, places)
+    if told is not None:
+        decoder = Conditioned(decoder, classes=told, width=TOLD_WIDTH)
     if method == "quantised":
         quantiser = Quantiser(codes=quantised.codes, width=code, decay=quantised.decay)
         return QuantisedAutoencoder(encoder, decoder, quantiser)
@@ -99,9 +104,9 @@ def _convolutional(
     _refuse(net, "conv", "hidden")
     if "features" in sizes:
         _refuse(net, "conv of sounds", "widths")
-        bands, hidden = sizes["features"], net.width or 128
+        bands, hidden, anonymous = sizes["features"], net.width or 128, net.anonymous is True
         return (
-            SpectrumEncoder(bands=bands, outputs=outputs, hidden=hidden, halvings=net.halvings),
+            SpectrumEncoder(bands=bands, outputs=outputs, hidden=hidden, halvings=net.halvings, anonymous=anonymous),
             SpectrumDecoder(inputs=code, bands=bands, hidden=hidden, halvings=net.halvings),
         )
     if grid:

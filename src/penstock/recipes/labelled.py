@@ -110,6 +110,8 @@ class Labelled(Supervised):
         if isinstance(found, TextData):
             return TextMaterial(found, ReadTexts(self.text.tokens, self.text.vocabulary, self.text.longest), reading)
         if isinstance(found, SoundData):
+            if self.target is not None and found.choices:
+                found = found.labelled(self.target)
             return AudioMaterial(found, *self.audio.objects())
         if isinstance(found, ImageData):
             pictures = self.image

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from penstock.data.splits import Splits
     from penstock.kinds.answer import Answer
     from penstock.kinds.kind import Kind, Material
+    from penstock.kinds.likeness import LikenessAnswer
     from penstock.objectives.coding import Coding
     from penstock.objectives.likelihood import Likelihood
     from penstock.recipes.answering import Answering
@@ -71,6 +72,13 @@ class Reconstruct(Supervised):
     without: Annotated[
         list[str], Field(description="train on all but these, as COLUMN=VALUE; they are tested apart")
     ] = Field(default_factory=list)
+    told: Annotated[
+        str | None,
+        Field(
+            description="a column that the decoder is told, such as who speaks, and that can be changed afterwards; "
+            "of class folders, these"
+        ),
+    ] = None
     method: Annotated[Method, Field(description="what is asked of the code; each has a group of settings below")] = (
         "plain"
     )
@@ -163,10 +171,12 @@ class Reconstruct(Supervised):
         """The classes of the examples, where there are some, and how long a sound usually is."""
         from penstock.kinds.audio import AudioMaterial
         from penstock.kinds.likeness import LikenessAnswer
+        from penstock.kinds.told import Told
 
         sounds = isinstance(material, AudioMaterial)
         samples = int(cast("AudioMaterial", material).lengths[rows].median()) if sounds else None
-        return LikenessAnswer.fit(material.labels, rows, samples)
+        told = None if self.told is None else Told.fit(self.told, material, rows)
+        return replace(LikenessAnswer.fit(material.labels, rows, samples), told=told)
 
     def usual_model(self, kind: Kind) -> str:
         """Convolutions, but for rows of a table."""
@@ -178,10 +188,13 @@ class Reconstruct(Supervised):
 
         limited = self.method == "sparse" and self.sparse.how == "activation"
         activation = nn.Sigmoid() if limited else None
-        return build_coder(name, kind.sizes(), self.method, net, self.quantised, activation)
+        told = cast("LikenessAnswer", answer).told
+        classes = None if told is None else len(told.classes.names)
+        return build_coder(name, kind.sizes(), self.method, net, self.quantised, activation, classes)
 
     def objective(self, kind: Kind, answer: Answer, network: nn.Module) -> Coding:
         """What the method asks for."""
+        from penstock.kinds.told import TOLD
         from penstock.models.autoencoder import Autoencoder, QuantisedAutoencoder
         from penstock.objectives.code_penalties import Absolute, Contractive, MeanActivation, Penalty
         from penstock.objectives.corruption import Corruption, Masking, Noise
@@ -193,7 +206,8 @@ class Reconstruct(Supervised):
         if not isinstance(network, wanted):
             problem = f"the method {self.method!r} needs a {wanted.__name__}"
             raise RecipeError(f"model {type(network).__name__}", problem, "see penstock.models.autoencoder")
-        told = kind.inputs[1:] if "features" in kind.sizes() else ()
+        lengths = kind.inputs[1:] if "features" in kind.sizes() else ()
+        told = (*(() if cast("LikenessAnswer", answer).told is None else (TOLD,)), *lengths)
         common: dict[str, Any] = {"likelihood": self._likelihood(kind), "told": told}
         if self.method == "variational":
             chosen = self.variational
@@ -204,7 +218,7 @@ class Reconstruct(Supervised):
         corruption: Corruption | None = None
         penalty: Penalty | None = None
         if self.method == "denoising":
-            amount, fields = self.denoising.amount, 1 if told else len(kind.inputs)
+            amount, fields = self.denoising.amount, 1 if lengths else len(kind.inputs)
             noise = self.denoising.how == "noise"
             corruption = Noise(deviation=amount) if noise else Masking(share=amount, fields=fields)
         elif self.method == "sparse":
@@ -248,7 +262,10 @@ class Reconstruct(Supervised):
         """With the length of a code decided, too."""
         recipe = super().resolved(material, kind, examples, supplied)
         code = usual_code(kind.sizes()) if self.net.code is None else self.net.code
-        return recipe.model_copy(update={"net": self.net.model_copy(update={"code": code})})
+        net: dict[str, Any] = {"code": code}
+        if self.net.anonymous is None and "features" in kind.sizes():
+            net["anonymous"] = self.told is not None
+        return recipe.model_copy(update={"net": self.net.model_copy(update=net)})
 
     def kept(self, material: Material) -> np.ndarray:
         """Which examples are trained and tested on, (N,) bool, by `only` and `without`.
@@ -336,17 +353,12 @@ def _has(material: Material, word: str) -> bool:
 
 def _found(setting: str, word: str, material: Material) -> tuple[str, np.ndarray]:
     """The column that is meant, and which examples have the value. Raises RecipeError for what does not occur."""
+    from penstock.kinds.told import about
+
     column, equals, value = word.partition("=")
     if not equals or not column:
         raise RecipeError(setting, f"{word!r} does not say what is what", "write COLUMN=VALUE, e.g. class=3")
-    about = material.about
-    names = [] if about is None else [str(name) for name in about.columns]
-    if names == ["class"]:  # of folders: what their names are is the user's to say
-        column = "class"
-    if about is None or column not in names:
-        raise RecipeError(setting, f"{material.name} has no column {column!r}", suggest(column, names))
-    cells = about[column].loc[material.labels.index]
-    words = cells.map(_plain).to_numpy()
+    words = about(setting, column, material).map(_plain).to_numpy()
     if value not in words:
         there = list(dict.fromkeys(found for found in words if found is not None))
         raise RecipeError(setting, f"no example has {value!r} for {column!r}", suggest(value, there[:1000]))

@@ -5,7 +5,7 @@ B batch, P places, Z numbers of a code.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import final
 
 import torch
@@ -20,6 +20,7 @@ from penstock.kinds.audio import AudioKind
 from penstock.kinds.image import ImageKind
 from penstock.kinds.likeness import LikenessAnswer
 from penstock.kinds.table import TableKind
+from penstock.kinds.told import TOLD
 from penstock.models.autoencoder import QuantisedAutoencoder
 from penstock.objectives.coding import Coding
 from penstock.objectives.quantised import Quantised
@@ -43,6 +44,11 @@ class Reconstructing(Answering, Maker):
         errors = self.evaluate(source).records["error"].double()
         self.answer = self.answer.settled(float(torch.quantile(errors, usual)))
 
+    def moved(self, source: Iterable[Batch]) -> Iterator[Batch]:
+        """As always; and where the decoder is told a class that nobody gave, with the one that fits best."""
+        for batch in super().moved(source):
+            yield batch if self.answer.told is None or TOLD in batch else self._fitting(batch)
+
     def encode(self, given: Sequence[object], *, batch_size: int = 256) -> tuple[list[str], Tensor]:
         """A name and a code for each of the raw inputs, (N, Z); of a code with places, the mean or the shares.
 
@@ -57,20 +63,23 @@ class Reconstructing(Answering, Maker):
         with torch.no_grad():
             return torch.cat([self.objective.summary(batch).float().cpu() for batch in self.moved(source)])
 
-    def reconstruct(self, given: Sequence[object], *, batch_size: int = 256) -> Made:
-        """What raw inputs look, or sound, like after they were coded. Raises DataError where one cannot be read."""
+    def reconstruct(self, given: Sequence[object], *, told: str | None = None, batch_size: int = 256) -> Made:
+        """What raw inputs look, or sound, like after they were coded; as those of another class `told`, COLUMN=VALUE.
+
+        Raises DataError where one cannot be read, RecipeError for a class that the decoder was not told.
+        """
+        label = None if told is None else self._number(told)
         names, source = self._read(given, batch_size)
         self.objective.eval()
         with torch.no_grad():
-            means = [self.objective.reconstruct(batch).cpu() for batch in self.moved(source)]
+            means = [self.objective.reconstruct(self._telling(batch, label)).cpu() for batch in self.moved(source)]
         samples, loudness = _heard(source)
         return rendered(self.kind, _joined(means), names, samples=samples, loudness=loudness)
 
     def sample(self, count: int, *, seed: int = 0, label: str | None = None) -> Made:
         """See `Maker.sample`: a variational autoencoder can, for it knows which codes there are."""
         objective = self.objective
-        if label is not None:
-            raise RecipeError("label", "this autoencoder was not told of classes", "leave it out")
+        chosen = None if label is None else self._number(label)
         if not isinstance(objective, Variational):
             reason = (
                 "a quantised autoencoder knows the entries of a code, not which follow one another"
@@ -84,6 +93,9 @@ class Reconstructing(Answering, Maker):
             shape = objective.encode(like).shape[1:]
             codes = torch.stack([torch.randn(shape, generator=generator) for _ in range(count)]).to(self.device)
             told = Batch({name: like[name].expand(count) for name in objective.told}) if objective.told else Batch()
+            if self.answer.told is not None:
+                in_turn = torch.arange(count, device=self.device) % len(self.answer.told.classes.names)
+                told[TOLD] = in_turn if chosen is None else torch.full_like(in_turn, chosen)
             mean = objective.sample(codes, told)
         places = [f"sample {number + 1}" for number in range(count)]
         return rendered(self.kind, mean, places, samples=[usual] * count)
@@ -104,10 +116,11 @@ class Reconstructing(Answering, Maker):
             vectors = [self._vectors(batch) for batch in (one, other)]
             means, samples, loudness = [], [], []
             for share in shares:
-                told, count = Batch(), 0
-                if self.objective.told:
+                nearer = one if share < 0.5 else other
+                told, count = Batch({name: nearer[name] for name in self.objective.told}), 0
+                if isinstance(self.kind, AudioKind):
                     count = round(heard[0][0] + share * (heard_too[0][0] - heard[0][0]))
-                    told = self._told(count)
+                    told = Batch(told, **self._told(count))
                     loudness.append(heard[1][0] + share * (heard_too[1][0] - heard[1][0]))
                 samples.append(count)
                 means.append(self._mixed(vectors, share, told).cpu())
@@ -116,7 +129,7 @@ class Reconstructing(Answering, Maker):
 
     def _mixed(self, vectors: Sequence[Tensor], share: float, told: Batch) -> Tensor:
         """What lies at a share of the way between two codes (1, Z), (1, P, Z) or (1, H, W, Z)."""
-        if self.objective.told:
+        if isinstance(self.kind, AudioKind):
             places = -(-int(told[AUDIO + LENGTH]) // 2**self.net.halvings)
             vectors = [_stretched(vector, places) for vector in vectors]
         code = torch.lerp(vectors[0], vectors[1], share)
@@ -134,23 +147,44 @@ class Reconstructing(Answering, Maker):
         """A batch of one example with nothing in it, by which shapes are found, and how long a usual sound is."""
         kind, usual = self.kind, self.answer.samples or 0
         if isinstance(kind, ImageKind):
-            return Batch(image=torch.zeros(1, *kind.shape, device=self.device)), usual
+            return self._telling(Batch(image=torch.zeros(1, *kind.shape, device=self.device)), 0), usual
         if isinstance(kind, TableKind):
             sizes = kind.sizes()
             found = {"numbers": torch.zeros(1, sizes["numbers"])}
             if sizes["cardinalities"]:
                 found["categories"] = torch.zeros(1, len(sizes["cardinalities"]), dtype=torch.int64)
-            return Batch(found).to(self.device), usual
+            return self._telling(Batch(found).to(self.device), 0), usual
         assert isinstance(kind, AudioKind)
         told = self._told(usual)
         frames = torch.zeros(1, int(told[AUDIO + LENGTH]), kind.spectrogram.bands, device=self.device)
-        return Batch({AUDIO: frames, **told}), usual
+        return self._telling(Batch({AUDIO: frames, **told}), 0), usual
 
     def _told(self, samples: int) -> Batch:
         """What a decoder of sounds of so many samples is told."""
         assert isinstance(self.kind, AudioKind)
         frames = self.kind.spectrogram.frames(torch.tensor([samples], device=self.device))
         return Batch({AUDIO + LENGTH: frames})
+
+    def _number(self, words: str) -> int:
+        """The class that the decoder is to be told. Raises RecipeError for what it does not know."""
+        if self.answer.told is None:
+            remedy = "leave it out, or train with --told COLUMN"
+            raise RecipeError("told", "the decoder of this model was told nothing but the code", remedy)
+        return self.answer.told.number(words)
+
+    def _telling(self, batch: Batch, label: int | None) -> Batch:
+        """The batch with one class for all, where the decoder is told of classes and there is one."""
+        if self.answer.told is None or label is None:
+            return batch
+        return Batch(batch, told=torch.full((batch.size,), label, device=self.device))
+
+    def _fitting(self, batch: Batch) -> Batch:
+        """The batch with the class, for each example, with which it is made again best."""
+        assert self.answer.told is not None
+        with torch.no_grad():
+            numbers = range(len(self.answer.told.classes.names))
+            errors = [self.objective.predict(self._telling(batch, number)) for number in numbers]
+        return Batch(batch, told=torch.stack(errors).argmin(0))
 
     def _read(self, given: Sequence[object], batch_size: int) -> tuple[list[str], InOrder]:
         if not given:

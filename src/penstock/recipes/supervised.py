@@ -253,8 +253,7 @@ class Supervised(Recipe):
 
 def labelled(trained: Answering, material: Material) -> Examples:
     """All rows of some material as the model takes them, with their targets, on the model's device."""
-    target = trained.answer.encode(material.labels)
-    return material.examples(trained.kind, {"target": target}).to(trained.device)
+    return material.examples(trained.kind, trained.answer.fields(material)).to(trained.device)
 
 
 def held_out(trained: Answering, examples: Examples, rows: np.ndarray, *, batch_size: int = 512) -> InOrder:
