@@ -45,7 +45,7 @@ class Choices:
     measured: tuple[int, int] = (1000, 10_000)
 
 
-FEW = (256, 2000)
+FEW = (128, 1000)
 """Where to make an example takes a gradient search or many steps."""
 USUAL: Mapping[str, Choices] = {
     "dense": Choices(),
