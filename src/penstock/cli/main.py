@@ -22,7 +22,7 @@ VERBS = {
     "resume": "go on with an interrupted run, bit for bit",
     "evaluate": "measure a trained model on its test split, or on other data",
     "predict": "apply a trained model to raw rows, picture files or folders",
-    "sample": "let a model write, token by token",
+    "sample": "let a model make something new: pictures, or a text token by token",
     "runs": "list the runs, or compare some of them",
     "report": "write a run's report page again",
     "data": "list the named data sets, describe or download one",

@@ -11,6 +11,7 @@ from torch import nn
 from penstock.core.errors import CheckpointError, RecipeError
 from penstock.core.files import read_json
 from penstock.engine.device import pick_device
+from penstock.recipes.making import Made, Maker
 from penstock.recipes.recipe import Recipe, recipe_from
 from penstock.recipes.trained import Trained
 from penstock.run.folder import DATA, MODEL, RECIPE, SUMMARY, find_run
@@ -74,6 +75,19 @@ class Run:
             raise RecipeError("sample", problem, f"use: {self.recipe.use.format(run=self.folder)}")
         sampling = Sampling(temperature=temperature, top_k=top_k, top_p=top_p)
         return self.trained.write(prompt, sampling=sampling, seed=seed, length=length, condition=condition)
+
+    def sample(self, count: int = 64, *, seed: int = 0, label: str | None = None) -> Made:
+        """What a generative model makes: `.array` has the numbers, `.write(path)` puts it on the disk.
+
+        Raises RecipeError for a model that makes nothing, and for a class that it was not told of.
+        """
+        return self._maker("sample").sample(count, seed=seed, label=label)
+
+    def _maker(self, verb: str) -> Maker:
+        if not isinstance(self.trained, Maker):
+            problem = f"a model for the task {self.recipe.task!r} makes nothing new"
+            raise RecipeError(verb, problem, f"use: {self.recipe.use.format(run=self.folder)}")
+        return self.trained
 
     def evaluate(self, data: object = None) -> dict[str, float]:
         """The metrics on the test split, or on other labelled `data` (a path, a name, or an object).
