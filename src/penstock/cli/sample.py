@@ -37,7 +37,9 @@ class Sample(Verb):
     count: Annotated[
         int | None, Field(ge=1, le=10**6, description="how many; 64 pictures, or one text, if not given")
     ] = None
-    seed: Annotated[int, Field(ge=0, lt=1 << 62, description="of the first text (the next has the next), or of all")] = 0
+    seed: Annotated[
+        int, Field(ge=0, lt=1 << 62, description="of the first text (the next has the next), or of all")
+    ] = 0
     label: Annotated[str | None, Field(description="of which class, of a model trained with --conditional")] = None
     output: Annotated[
         str | None, Field(description="where pictures go; samples.png if not given. A folder gets a file each")

@@ -7,7 +7,6 @@ import io
 import re
 from collections.abc import Iterable, Sequence
 
-
 _FORMULA = re.compile(r"[=+\-@\t\r](?!(?<=[+-])[\d.]+(e[+-]?\d+)?$)")
 """How a text begins that a spreadsheet computes; a number is what it is."""
 

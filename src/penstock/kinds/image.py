@@ -30,7 +30,7 @@ from penstock.data.pixels import Augment, PixelScaling, PixelTransform
 from penstock.data.pool import usual_workers
 from penstock.data.ragged import Stored
 from penstock.data.sources import Transform
-from penstock.kinds.audit import audit_contents
+from penstock.kinds.audit import asked, audit_contents
 from penstock.kinds.kind import Kind, Material, Shown
 
 LARGEST_SIDE = 128
@@ -113,7 +113,7 @@ class ImageMaterial(Material):
 
     def __init__(self, data: ImageData, reading: ReadImages, shift: int | None, flip: bool) -> None:
         self.name, self.origin, self.empty, self.left_out = data.name, data.origin, data.empty, data.left_out
-        self.labels, self.given, self.pictures = data.labels, data.splits, data.pictures
+        self.labels, self.given, self.pictures, self.about = data.labels, data.splits, data.pictures, data.about
         self.foreign = (
             "text",
             "audio",
@@ -166,7 +166,7 @@ class ImageMaterial(Material):
             digests = [hashlib.blake2b(p.tobytes(), digest_size=16).digest() for p in self.pictures.pixels]
         else:
             digests = [hashlib.blake2b(f, digest_size=16).digest() for f in self._contents()]
-        return findings + audit_contents(digests, self.labels, "classify" if task == "classify" else "regress", splits)
+        return findings + audit_contents(digests, self.labels, asked(task), splits)
 
     def show(self, row: int) -> Shown:
         """The picture, small, as a PNG."""

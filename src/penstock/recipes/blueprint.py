@@ -51,9 +51,7 @@ USUAL: Mapping[str, Choices] = {
     "dense": Choices(),
     "dcgan": Choices(),
     "residual": Choices(betas=(0.0, 0.9), width=64, loss="hinge", spectral=True),
-    "sagan": Choices(
-        lr=1e-4, discriminator_lr=4e-4, betas=(0.0, 0.9), loss="hinge", spectral=True
-    ),
+    "sagan": Choices(lr=1e-4, discriminator_lr=4e-4, betas=(0.0, 0.9), loss="hinge", spectral=True),
     "vae-gan": Choices(),
     "glo": Choices(lr=1e-3, betas=(0.9, 0.999), ema=None, measured=FEW),
     "energy": Choices(lr=1e-4, betas=(0.0, 0.999), measured=FEW),

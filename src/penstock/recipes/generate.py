@@ -161,19 +161,23 @@ class Generate(Recipe):
 
     def read(self, supplied: object = None) -> ImageMaterial:
         """The pictures that `data` names, or the object given in its place."""
-        from penstock.data.pictures import open_pictures
+        from penstock.data.opened import ImageData, ReadOptions
+        from penstock.data.opening import open_data
         from penstock.kinds.image import ImageMaterial, ReadImages
 
+        found = open_data(self.data, ReadOptions(), supplied, labelled=False)
+        if not isinstance(found, ImageData):
+            remedy = "give a folder of pictures, an array of them, or a named set of pictures"
+            raise DataError(found.origin, "these data are no pictures", remedy)
         how = ReadImages(self.image.size, self.image.skip_bad, self.image.memory, self.image.workers)
-        return ImageMaterial(open_pictures(self.data, supplied), how, self.image.shift, self.image.flip)
+        return ImageMaterial(found, how, self.image.shift, self.image.flip)
 
     def divide(self, material: ImageMaterial) -> Splits:
         """The split that the data bring along, or a random one that follows from the seed."""
         from penstock.data.features import Classes
-        from penstock.data.pictures import are_classes
         from penstock.data.splits import split
 
-        labelled = are_classes(material.labels)
+        labelled = _are_classes(material)
         return split(
             len(material.labels),
             seed=self.seed,
@@ -206,7 +210,9 @@ class Generate(Recipe):
 
         assert isinstance(trained, Creating)
         named = {"data": str(other)} if other is not None and not isinstance(other, list | tuple | np.ndarray) else {}
-        chosen = self.model_copy(update={**named, "image": self.image.model_copy(update={"size": trained.kind.shape[1]})})
+        chosen = self.model_copy(
+            update={**named, "image": self.image.model_copy(update={"size": trained.kind.shape[1]})}
+        )
         material = chosen.read(supplied if other is None else None if named else other)
         with contextlib.closing(material):
             if other is None and fingerprint != material.fingerprint():
@@ -245,15 +251,16 @@ class Generate(Recipe):
     def _classes(self, material: ImageMaterial, splits: Splits) -> Classes | None:
         """Those that the networks are told of."""
         from penstock.data.features import Classes
-        from penstock.data.pictures import are_classes
 
         if not self.conditional:
             return None
         if self.model not in ("auto", *CONDITIONAL):
             problem = f"{self.model} cannot be told of classes"
             raise RecipeError("conditional", problem, f"use one of {', '.join(CONDITIONAL)}")
-        if not are_classes(material.labels):
-            raise DataError(material.origin, "there are no classes", "make one folder a class, or leave --conditional out")
+        if not _are_classes(material):
+            raise DataError(
+                material.origin, "there are no classes", "make one folder a class, or leave --conditional out"
+            )
         return Classes.fit(material.labels.iloc[splits["train"]])
 
     def _examples(self, material: ImageMaterial, trained: Creating) -> Examples:
@@ -308,13 +315,12 @@ class Generate(Recipe):
 
     def _parts(self, trained: Creating, material: ImageMaterial, examples: int) -> list[Part]:
         """The examiner, where there are labels to train it by."""
-        from penstock.data.pictures import are_classes
         from penstock.recipes.job import Part
 
         choice = self.measure.examiner
-        if choice == "classifier" and not are_classes(material.labels):
+        if choice == "classifier" and not _are_classes(material):
             raise DataError(material.origin, "there are no classes", "leave --measure.examiner out")
-        if choice == "pixels" or not are_classes(material.labels):
+        if choice == "pixels" or not _are_classes(material):
             return []
 
         def take(folder: Path) -> None:
@@ -382,6 +388,12 @@ def _held_out(trained: Creating, examples: Examples, rows: np.ndarray) -> Any:
 
     transform = Keyed(trained.kind.transform(training=False))
     return InOrder(examples, torch.from_numpy(rows), batch_size=64, transform=transform)
+
+
+def _are_classes(material: ImageMaterial) -> bool:
+    """Whether the labels are classes: two or more, each of several pictures on average."""
+    labels = material.labels
+    return not labels.isna().any() and 1 < labels.nunique() <= max(len(labels) // 2, 2)
 
 
 def _some(rows: np.ndarray, most: int) -> np.ndarray:

@@ -44,9 +44,7 @@ class MakingOptim(OptimSettings):
     name: Annotated[
         Literal["adam", "adamw", "sgd", "nesterov", "rmsprop", "adagrad"], Field(description="the update rule")
     ] = "adam"
-    lr: Annotated[
-        float | None, Field(gt=0, description="peak learning rate; by the model if not given")
-    ] = None
+    lr: Annotated[float | None, Field(gt=0, description="peak learning rate; by the model if not given")] = None
     discriminator_lr: Annotated[
         float | None, Field(gt=0, description="that of the discriminator, where it is to be another; by the model")
     ] = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import math
 from abc import ABC, abstractmethod
@@ -21,6 +22,8 @@ LEGIBLE = 48
 """Pixels a side below which the pictures of a sheet are enlarged, by a whole number."""
 GAP = 2
 """Pixels between the pictures of a sheet."""
+PAUSE = 0.25
+"""Seconds of silence between sounds in one file."""
 
 
 class Made(ABC):
@@ -135,14 +138,15 @@ class MadeSounds(Made):
         return np.stack([np.pad(wave, (0, longest - len(wave))) for wave in self.waves])
 
     def write(self, path: Path) -> None:
-        """One as a wav file of 16 bits; several into a folder, as 1.wav and so on."""
-        if path.suffix.lower() == self.ending and not path.is_dir() and len(self.waves) == 1:
-            write_bytes(path, wav(self.waves[0], self.rate))
+        """As a wav file of 16 bits, several one after the other with a pause between; into a folder, 1.wav and so on."""
+        if path.suffix.lower() == self.ending and not path.is_dir():
+            pause = np.zeros(round(PAUSE * self.rate), dtype=np.float32)
+            parts = [part for wave in self.waves for part in (pause, wave)][1:]
+            write_bytes(path, wav(np.concatenate(parts), self.rate))
         elif is_folder(path):
             write_all(path, self.ending, [wav(wave, self.rate) for wave in self.waves])
         else:
-            one = len(self.waves) == 1
-            raise self._refuse(path, "a file named .wav" if one else f"a folder: there are {len(self.waves)} sounds")
+            raise self._refuse(path, "a file named .wav, or a folder")
 
 
 def is_folder(path: Path) -> bool:
@@ -171,6 +175,11 @@ def png(image: Image.Image) -> bytes:
     file = io.BytesIO()
     image.save(file, "PNG", optimize=True)
     return file.getvalue()
+
+
+def png_uri(image: Image.Image) -> str:
+    """A picture within a page."""
+    return "data:image/png;base64," + base64.b64encode(png(image)).decode()
 
 
 def wav(samples: np.ndarray, rate: int) -> bytes:

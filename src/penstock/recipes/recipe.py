@@ -32,6 +32,7 @@ TASKS = {
     "transcribe": "penstock.recipes.transcribe:Transcribe",
     "forecast": "penstock.recipes.forecast:Forecast",
     "generate": "penstock.recipes.generate:Generate",
+    "reconstruct": "penstock.recipes.reconstruct:Reconstruct",
 }
 """Every task and the type of its recipe."""
 
