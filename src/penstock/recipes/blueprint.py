@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 from penstock.core.errors import RecipeError
 
 if TYPE_CHECKING:
-
     from penstock.models.discriminator import Discriminator, FeatureTrunk, Head
     from penstock.models.generator import Generator
     from penstock.objectives.adversarial_losses import AdversarialLoss

@@ -19,7 +19,6 @@ from penstock.run.report.page import build_report
 
 if TYPE_CHECKING:
     from penstock.recipes.codes import Codes
-    from penstock.recipes.making import Made
     from penstock.recipes.reconstruct import Reconstruct
     from penstock.recipes.reconstructing import Reconstructing
 
