@@ -66,7 +66,7 @@ def _named(name: str) -> TableData | ImageData | SoundData:
     if loaded.sounds is not None:
         found = loaded.sounds
         labels = pd.Series(found.labels, index=found.places, name=loaded.target or "class", dtype=object)
-        about = pd.DataFrame({labels.name: labels, **found.about}, index=found.places)
+        about = labels.to_frame().assign(**found.about)
         sounds = Sounds(found.files, found.samples, found.rate)
         return SoundData(name, name, sounds, labels, loaded.splits, about=about)
     if loaded.frame is not None:
