@@ -1,6 +1,6 @@
 """Draws what the report of a variational autoencoder has to show into a picture.
 
-penstock train reconstruct --method variational --model dense --net.code 8 --without class=1 --steps 1200 --name digits-vae
+penstock train reconstruct --method variational --model dense --code 8 --without class=1 --steps 1200 --name digits-vae
 python docs/draw_reconstruct.py runs/reconstruct/digits-vae docs/pictures/reconstruct.png
 """
 
