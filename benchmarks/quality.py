@@ -125,7 +125,7 @@ CASES = {
     ),
     "digits-left-out": Case(
         "digits without the ones: how well the error tells them apart",
-        "reconstruct --without class=1",
+        "reconstruct --model dense --without class=1 --steps 1200",
         "auc",
         0.8,
         3,

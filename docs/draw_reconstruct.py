@@ -1,7 +1,8 @@
-"""Draws what the report of a variational autoencoder has to show into a picture.
+"""Draws what the reports of a variational and of a plain autoencoder have to show into a picture.
 
 penstock train reconstruct --method variational --model dense --code 8 --without class=1 --steps 1200 --name digits-vae
-python docs/draw_reconstruct.py runs/reconstruct/digits-vae docs/pictures/reconstruct.png
+penstock train reconstruct --model dense --without class=1 --steps 1200 --name digits-plain
+python docs/draw_reconstruct.py runs/reconstruct/digits-vae runs/reconstruct/digits-plain docs/pictures/reconstruct.png
 """
 
 from __future__ import annotations
@@ -25,8 +26,8 @@ def picture(uri: str) -> np.ndarray:
     return np.asarray(Image.open(io.BytesIO(base64.b64decode(uri.partition(",")[2]))).convert("L"))
 
 
-def draw(found: dict[str, Any]) -> Figure:
-    """Originals over reconstructions, samples, the map, and the errors."""
+def draw(found: dict[str, Any], plain: dict[str, Any]) -> Figure:
+    """Originals over reconstructions, samples, the map; and the errors of the `plain` one."""
     figure = Figure(figsize=(11, 3.1), layout="constrained", dpi=100)
     pairs, samples, places, errors = figure.subplots(1, 4)
     rows = [np.hstack([picture(pair[side]) for pair in found["pairs"][:6]]) for side in ("before", "after")]
@@ -44,11 +45,11 @@ def draw(found: dict[str, Any]) -> Figure:
     places.set_title("map of the codes", fontsize=9)
     places.legend(fontsize=6, markerscale=1.5, frameon=False, handletextpad=0, borderpad=0)
     for part, colour, label in (("counts", "#0068a8", "test"), ("apart", "#c75300", "left out")):
-        if part in found["errors"]:
-            counts = np.array(found["errors"][part])
+        if part in plain["errors"]:
+            counts = np.array(plain["errors"][part])
             shares = counts / counts.sum()
-            errors.stairs(shares, found["errors"]["edges"], fill=True, color=colour, alpha=0.6, label=label)
-    errors.axvline(found["errors"]["threshold"], color="black", lw=1, dashes=(4, 3))
+            errors.stairs(shares, plain["errors"]["edges"], fill=True, color=colour, alpha=0.6, label=label)
+    errors.axvline(plain["errors"]["threshold"], color="black", lw=1, dashes=(4, 3))
     errors.set_title("errors and the threshold", fontsize=9)
     errors.legend(fontsize=7, frameon=False)
     for axes in (pairs, samples):
@@ -60,7 +61,7 @@ def draw(found: dict[str, Any]) -> Figure:
 
 
 if __name__ == "__main__":
-    said = json.loads((Path(sys.argv[1]) / "evaluation.json").read_text(encoding="utf-8"))["reconstruction"]
+    said = [json.loads((Path(run) / "evaluation.json").read_text(encoding="utf-8")) for run in sys.argv[1:3]]
     drawn = io.BytesIO()
-    draw(said).savefig(drawn, format="png")
-    Image.open(drawn).convert("RGB").quantize(64).save(sys.argv[2], optimize=True)  # so few colours keep it small
+    draw(*(one["reconstruction"] for one in said)).savefig(drawn, format="png")
+    Image.open(drawn).convert("RGB").quantize(64).save(sys.argv[3], optimize=True)  # so few colours keep it small
