@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 from penstock.core.errors import RecipeError
 
 if TYPE_CHECKING:
-    from torch import nn
 
     from penstock.models.discriminator import Discriminator, FeatureTrunk, Head
     from penstock.models.generator import Generator
@@ -49,7 +48,7 @@ FEW = (128, 1000)
 """Where to make an example takes a gradient search or many steps."""
 USUAL: Mapping[str, Choices] = {
     "dense": Choices(),
-    "dcgan": Choices(),
+    "dcgan": Choices(loss="hinge", spectral=True),
     "residual": Choices(betas=(0.0, 0.9), width=64, loss="hinge", spectral=True),
     "sagan": Choices(lr=1e-4, discriminator_lr=4e-4, betas=(0.0, 0.9), loss="hinge", spectral=True),
     "vae-gan": Choices(),
@@ -160,6 +159,7 @@ def _generator(recipe: Generate, shape: tuple[int, int, int], classes: int) -> G
     from penstock.nn.spectral import spectral_
 
     channels, size, net = shape[0], _side(shape), recipe.net
+    assert net.width is not None
     body: Any
     match recipe.model:
         case "dense":
@@ -211,14 +211,14 @@ def _discriminator(recipe: Generate, shape: tuple[int, int, int], classes: int) 
 def _loss(recipe: Generate) -> AdversarialLoss:
     from penstock.objectives import adversarial_losses as losses
 
-    made: AdversarialLoss = {
+    made: dict[str, type[AdversarialLoss]] = {
         "original": losses.Original,
         "non-saturating": losses.NonSaturating,
         "least-squares": losses.LeastSquares,
         "hinge": losses.Hinge,
         "wasserstein": losses.Wasserstein,
-    }[recipe.gan.loss]()
-    return made
+    }
+    return made[recipe.gan.loss]()
 
 
 def _augment(name: str) -> Any:

@@ -18,7 +18,7 @@ from penstock.data.pixels import PixelScaling
 from penstock.kinds.image import ImageKind
 from penstock.objectives.generating import Generating
 from penstock.recipes.examiner import CoarseExaminer, Examiner
-from penstock.recipes.making import Maker, MadePictures
+from penstock.recipes.making import MadePictures, Maker
 from penstock.recipes.trained import CONFIG, Trained, load_weights, read_config
 
 AT_ONCE = 64

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from penstock.data.examples import Examples
     from penstock.data.features import Classes
     from penstock.data.splits import Splits
-    from penstock.kinds.image import ImageKind, ImageMaterial
+    from penstock.kinds.image import ImageMaterial
     from penstock.recipes.creating import Creating
     from penstock.recipes.job import Job, Part, Supplied
     from penstock.recipes.trained import Trained
