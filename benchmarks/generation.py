@@ -61,10 +61,10 @@ class Case:
 
 CASES = {
     "dcgan": Case("DCGAN", "generate --model dcgan"),
-    "conditional": Case(
+    "conditional": Case("conditional DCGAN, projection", "generate --model dcgan --conditional", True),
+    "auxiliary": Case(
         "conditional DCGAN, auxiliary classifier", "generate --model dcgan --conditional --gan.head auxiliary", True
     ),
-    "projection": Case("conditional DCGAN, projection", "generate --model dcgan --conditional", True),
     "sagan": Case("SAGAN", "generate --model sagan"),
     "diffusion": Case("diffusion, DDIM in 50 steps", "generate --model diffusion"),
     "vae": Case("variational autoencoder, 20 latents", "reconstruct --method variational --net.code 20"),
@@ -222,7 +222,8 @@ def main() -> None:
             result = measure(name, given.minutes, given.samples, given.runs or Path(nowhere))
             RESULTS.mkdir(exist_ok=True)
             (RESULTS / f"generation-{name}.json").write_text(json.dumps(result, indent=1) + "\n")
-            print(name, {key: result.get(key) for key in ("frechet", "sure", "agreement", "learned_from_samples", "reached")})
+            shown = ("frechet", "sure", "agreement", "learned_from_samples", "reached")
+            print(name, {key: result.get(key) for key in shown}, flush=True)
 
 
 if __name__ == "__main__":

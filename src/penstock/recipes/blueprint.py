@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 from penstock.core.errors import RecipeError
 
 if TYPE_CHECKING:
-
     from penstock.models.discriminator import Discriminator, FeatureTrunk, Head
     from penstock.models.generator import Generator
     from penstock.objectives.adversarial_losses import AdversarialLoss
@@ -53,7 +52,7 @@ USUAL: Mapping[str, Choices] = {
     "sagan": Choices(lr=1e-4, discriminator_lr=4e-4, betas=(0.0, 0.9), loss="hinge", spectral=True),
     "vae-gan": Choices(),
     "glo": Choices(lr=1e-3, betas=(0.9, 0.999), ema=None, measured=FEW),
-    "energy": Choices(lr=1e-4, betas=(0.0, 0.999), measured=FEW),
+    "energy": Choices(lr=1e-4, betas=(0.0, 0.999), width=32, measured=FEW),
     "diffusion": Choices(lr=1e-3, betas=(0.9, 0.999), measured=FEW),
 }
 """Measured on small pictures and small machines; the papers' choices where those did not differ."""
