@@ -309,6 +309,6 @@ def _resized(pixels: np.ndarray, side: int | None) -> np.ndarray:
         return pixels
     if height != width:
         raise RecipeError("image.size", f"pictures in an array stay {height} x {width}", "leave it out")
-    parts = torch.from_numpy(pixels).split(1024)
+    parts = torch.split(torch.from_numpy(pixels), 1024)
     resized = [functional.interpolate(p.float(), (side, side), mode="bilinear", antialias=True) for p in parts]
     return torch.cat([part.round().clamp(0, 255).to(torch.uint8) for part in resized]).numpy()

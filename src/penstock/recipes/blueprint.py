@@ -47,12 +47,12 @@ FEW = (128, 1000)
 """Where to make an example takes a gradient search or many steps."""
 USUAL: Mapping[str, Choices] = {
     "dense": Choices(),
-    "dcgan": Choices(),
+    "dcgan": Choices(loss="hinge", spectral=True),
     "residual": Choices(betas=(0.0, 0.9), width=64, loss="hinge", spectral=True),
     "sagan": Choices(lr=1e-4, discriminator_lr=4e-4, betas=(0.0, 0.9), loss="hinge", spectral=True),
     "vae-gan": Choices(),
     "glo": Choices(lr=1e-3, betas=(0.9, 0.999), ema=None, measured=FEW),
-    "energy": Choices(lr=1e-4, betas=(0.0, 0.999), measured=FEW),
+    "energy": Choices(lr=1e-4, betas=(0.0, 0.999), width=32, measured=FEW),
     "diffusion": Choices(lr=1e-3, betas=(0.9, 0.999), measured=FEW),
 }
 """Measured on small pictures and small machines; the papers' choices where those did not differ."""
@@ -158,6 +158,7 @@ def _generator(recipe: Generate, shape: tuple[int, int, int], classes: int) -> G
     from penstock.nn.spectral import spectral_
 
     channels, size, net = shape[0], _side(shape), recipe.net
+    assert net.width is not None
     body: Any
     match recipe.model:
         case "dense":
@@ -209,14 +210,14 @@ def _discriminator(recipe: Generate, shape: tuple[int, int, int], classes: int) 
 def _loss(recipe: Generate) -> AdversarialLoss:
     from penstock.objectives import adversarial_losses as losses
 
-    made: AdversarialLoss = {
+    made: dict[str, type[AdversarialLoss]] = {
         "original": losses.Original,
         "non-saturating": losses.NonSaturating,
         "least-squares": losses.LeastSquares,
         "hinge": losses.Hinge,
         "wasserstein": losses.Wasserstein,
-    }[recipe.gan.loss]()
-    return made
+    }
+    return made[recipe.gan.loss]()
 
 
 def _augment(name: str) -> Any:

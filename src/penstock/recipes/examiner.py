@@ -1,4 +1,4 @@
-"""What samples are measured by: the features of a classifier of the same data, or coarse pixels. B batch, F features."""
+"""What samples are measured by: a classifier's features, or coarse pixels. B batch, F features, K classes."""
 
 from __future__ import annotations
 
@@ -87,6 +87,6 @@ def examiner_from(trained: Trained, accuracy: float | None) -> ClassifierExamine
 def looked_at(examiner: Examiner, pictures: Tensor) -> tuple[Tensor, Tensor]:
     """Features (N, F) and probabilities (N, K) of many pictures (N, C, H, W), on the processor."""
     device = next((p.device for p in examiner.parameters()), pictures.device)
-    parts = [part.to(device) for part in pictures.split(AT_ONCE)]
+    parts = [part.to(device) for part in torch.split(pictures, AT_ONCE)]
     features = [examiner(part).float().cpu() for part in parts]
     return torch.cat(features), torch.cat([examiner.probabilities(part).float().cpu() for part in parts])

@@ -198,6 +198,47 @@ class Reconstruction(Record):
     sampled: list[dict[str, str | None]] = Field(default_factory=list)
 
 
+class ClassShare(Record):
+    """How many samples, and how many real examples, a classifier takes for one class."""
+
+    name: str
+    share: float = Field(ge=0, le=1)
+    real: float = Field(ge=0, le=1)
+
+
+class Neighbour(Record):
+    """A sample beside the training example that is nearest to it."""
+
+    made: str
+    nearest: str
+    distance: float | None = None
+
+
+class ExaminerRecord(Record):
+    """Whose features samples were measured in."""
+
+    name: str = ""
+    accuracy: float | None = None
+
+
+class Making(Record):
+    """What became of a generative model: samples, their classes, and whom they were learned from."""
+
+    examiner: ExaminerRecord = ExaminerRecord()
+    reference: Baseline | None = None
+    samples: int = 0
+    sheet: str | None = None
+    classes: list[ClassShare] = Field(default_factory=list)
+    entropy: float | None = None
+    real_entropy: float | None = None
+    sure: float | None = None
+    real_sure: float | None = None
+    agreement: float | None = None
+    neighbours: list[Neighbour] = Field(default_factory=list)
+    distance: float | None = None
+    real_distance: float | None = None
+
+
 class Looks(Record):
     """Where a model looked in what it read, for each token that it wrote: weights (written, read)."""
 
