@@ -67,7 +67,7 @@ def test_pictures(method: str, model: str, tmp_path: Path) -> None:
         assert np.array_equal(made.sample(3, seed=2).array, made.sample(5, seed=2).array[:3])
         assert not np.array_equal(made.sample(3, seed=2).array, made.sample(3, seed=3).array)
     else:
-        with pytest.raises(RecipeError, match="^sample: .*; train with --method variational"):
+        with pytest.raises(RecipeError, match=r"^sample: .*; train with --method variational"):
             made.sample(3)
 
 
