@@ -46,6 +46,8 @@ class Recordings:
     files: list[Path] = field(default_factory=list)
     samples: list[np.ndarray] | None = None
     rate: int | None = None
+    about: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """What else is known of each, by columns."""
 
 
 @dataclass(frozen=True)
@@ -125,8 +127,8 @@ def load(name: str, progress: Callable[[int, int], None] | None = None) -> Loade
     """The content of a named set, downloaded first where it is nowhere on this machine."""
     known = describe(name)
     if known.by_hand is not None:
-        files, digits, division = spoken_digits(locate(name))
-        recordings = Recordings([file.name for file in files], digits, files)
+        files, digits, speakers, division = spoken_digits(locate(name))
+        recordings = Recordings([file.name for file in files], digits, files, about={"speaker": speakers})
         return Loaded(sounds=recordings, splits=np.array(division), target=known.target)
     if known.kind == "audio":
         return _generated(known)
