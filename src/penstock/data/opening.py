@@ -229,8 +229,9 @@ def _labelled(name: str, origin: str, x: np.ndarray, y: np.ndarray, splits: np.n
         raise DataError(origin, f"inputs of shape {x.shape}", "give (N, F) for a table, (N, H, W) or more for pictures")
     if x.ndim == 2:
         frame = pd.DataFrame(x, columns=[f"x{i}" for i in range(x.shape[1])])
-        frame["y"] = y[:, 0]
-        return TableData(name, origin, frame.set_axis([f"row {i}" for i in range(len(frame))], axis=0), "y", splits)
+        target = None if pd.isna(y).all() else "y"
+        frame = frame if target is None else frame.assign(y=y[:, 0])
+        return TableData(name, origin, frame.set_axis([f"row {i}" for i in range(len(frame))], axis=0), target, splits)
     return _pictures(name, origin, x, y[:, 0], splits)
 
 

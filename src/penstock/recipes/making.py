@@ -138,7 +138,7 @@ class MadeSounds(Made):
         return np.stack([np.pad(wave, (0, longest - len(wave))) for wave in self.waves])
 
     def write(self, path: Path) -> None:
-        """As a wav file of 16 bits, several one after the other with a pause between; into a folder, 1.wav and so on."""
+        """As a wav file of 16 bits, several one after the other with pauses; into a folder, 1.wav and so on."""
         if path.suffix.lower() == self.ending and not path.is_dir():
             pause = np.zeros(round(PAUSE * self.rate), dtype=np.float32)
             parts = [part for wave in self.waves for part in (pause, wave)][1:]
