@@ -138,5 +138,5 @@ def test_labels_of_sounds_may_be_chosen(shared_sets: Path) -> None:
     assert isinstance(found, SoundData)
     assert found.choices == ["digit", "speaker"]
     assert found.labelled("speaker").labels.nunique() == 6
-    with pytest.raises(RecipeError, match="target: there is no column 'speeker' .* did you mean 'speaker'"):
+    with pytest.raises(RecipeError, match=r"target: there is no column 'speeker' .* did you mean 'speaker'"):
         found.labelled("speeker")
