@@ -30,8 +30,9 @@ from penstock.core.machine import cores
 from penstock.data.named import load
 
 DATA = "free-spoken-digit-dataset"
-TRAINS = f"reconstruct --data {DATA} --told speaker --epochs 60"
-ONE_VOICE = f"reconstruct --data {DATA} --only speaker={{speaker}} --net.anonymous --epochs 240"
+SIZES = "--net.code 32 --net.width 96 --batch-size 32 --optim.lr 2e-3 --precision float32"
+TRAINS = f"reconstruct --data {DATA} --told speaker {SIZES} --epochs 40"
+ONE_VOICE = f"reconstruct --data {DATA} --only speaker={{speaker}} --net.anonymous {SIZES} --epochs 160"
 ALONE = "jackson"
 """The voice of the simple case, in which nothing but it is learnt."""
 BARS = {"target": 0.7, "digit": 0.8}

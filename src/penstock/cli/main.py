@@ -22,7 +22,7 @@ VERBS = {
     "resume": "go on with an interrupted run, bit for bit",
     "evaluate": "measure a trained model on its test split, or on other data",
     "predict": "apply a trained model to raw rows, picture files or folders",
-    "sample": "let a model write, token by token",
+    "sample": "let a model make something new: pictures, or a text token by token",
     "reconstruct": "code examples, and write what is made of the codes",
     "encode": "write the codes of examples, and a map of them",
     "interpolate": "walk from one example or seed to another",

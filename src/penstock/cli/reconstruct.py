@@ -18,7 +18,7 @@ class Reconstruct(Verb):
     usage = "penstock reconstruct RUN FILE... --output OUT [--told COLUMN=VALUE]"
     summary = (
         "Code examples with a trained autoencoder, and write what it makes of the codes: a png of a picture, or a "
-        "sheet of several; a csv of rows; a wav of a sound. What was unlike the training data comes out as something like it."
+        "sheet of several; a csv of rows; a wav of a sound. What was unlike the training data comes out more like it."
     )
     examples = (
         "penstock reconstruct runs/reconstruct/photos-conv portrait.jpg --output again.png",

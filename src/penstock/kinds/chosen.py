@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -49,7 +50,7 @@ def _found(setting: str, word: str, material: Material) -> tuple[str, np.ndarray
     return column, words == value
 
 
-def _plain(cell: object) -> str | None:
+def _plain(cell: Any) -> str | None:
     """A cell as it is written: 3.0 is 3."""
     if pd.isna(cell):
         return None

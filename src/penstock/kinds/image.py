@@ -15,6 +15,7 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 from PIL import Image
+from torch.nn import functional
 
 from penstock.core.errors import DataError, RecipeError
 from penstock.data.class_folders import find_files
@@ -125,9 +126,7 @@ class ImageMaterial(Material):
         if self.pictures.pixels is None:
             self._read_headers()
         else:
-            height, width = self.pictures.pixels.shape[2:]
-            if reading.size not in (None, height) or (height != width and reading.size is not None):
-                raise RecipeError("image.size", f"pictures in an array stay {height} x {width}", "leave it out")
+            self.pictures = replace(self.pictures, pixels=_resized(self.pictures.pixels, reading.size))
 
     def fit(self, rows: np.ndarray) -> ImageKind:
         """Size, channels and scaling, from these pictures."""
@@ -301,3 +300,15 @@ class ImageMaterial(Material):
             [place for place, kept in zip(self.pictures.places, keep, strict=True) if kept],
             files=[file for file, kept in zip(self.pictures.files, keep, strict=True) if kept],
         )
+
+
+def _resized(pixels: np.ndarray, side: int | None) -> np.ndarray:
+    """Pictures (N, C, H, W) uint8 of an array at a side that was asked for, without aliasing."""
+    height, width = pixels.shape[2:]
+    if side is None or (height, width) == (side, side):
+        return pixels
+    if height != width:
+        raise RecipeError("image.size", f"pictures in an array stay {height} x {width}", "leave it out")
+    parts = torch.from_numpy(pixels).split(1024)
+    resized = [functional.interpolate(p.float(), (side, side), mode="bilinear", antialias=True) for p in parts]
+    return torch.cat([part.round().clamp(0, 255).to(torch.uint8) for part in resized]).numpy()

@@ -48,7 +48,7 @@ class LogSpectrum:
         power = audio.square().sum(1) / lengths.clamp(min=1)  # (B,)
         level = audio * power.clamp(min=1e-12).rsqrt().unsqueeze(1)
         energy = self._spectrum.magnitude(level).square()  # (B, T, F)
-        return torch.log(energy @ self._bank(audio.device) / self._window + FLOOR)
+        return torch.log(energy @ self._bank(energy) / self._window + FLOOR)
 
     def magnitude(self, bands: Tensor) -> Tensor:
         """What a spectrum with these bands may be: (..., T, M) to (..., T, F).
@@ -56,7 +56,7 @@ class LogSpectrum:
         Of the energies that are nowhere negative, those whose bands are nearest, by the multiplicative updates of Lee
         and Seung 2001, "Algorithms for non-negative matrix factorization", theorem 1, with the bank held fixed.
         """
-        bank = self._bank(bands.device)  # (F, M)
+        bank = self._bank(bands)  # (F, M)
         wanted = (bands.exp() - FLOOR).clamp(min=0) * self._window
         toward, mixed = wanted @ bank.T, bank @ bank.T
         energy = toward.clone()
@@ -72,8 +72,8 @@ class LogSpectrum:
             wave = self._spectrum.audio(magnitude, samples=samples, rounds=rounds)[0]
         return wave * (loudness / wave.square().mean().sqrt().clamp(min=1e-6))
 
-    def _bank(self, device: torch.device) -> Tensor:
-        return mel_bank(self.bands, self.points, self.rate, 0.0, self.rate / 2, device)
+    def _bank(self, like: Tensor) -> Tensor:
+        return mel_bank(self.bands, self.points, self.rate, 0.0, self.rate / 2, like.device).to(like.dtype)
 
     @property
     def _window(self) -> float:

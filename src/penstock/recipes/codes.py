@@ -13,6 +13,7 @@ import matplotlib
 import numpy as np
 import torch
 from matplotlib.figure import Figure
+from matplotlib.font_manager import get_font_names
 from numpy.typing import NDArray
 
 from penstock.core.csv_text import csv_text
@@ -65,8 +66,9 @@ def _picture(points: NDArray[np.float64], labels: Sequence[str | None] | None, h
     """A scatter plot as png, with a colour for each class."""
     names = list(dict.fromkeys(label for label in labels or () if label is not None))
     names = sorted(names, key=lambda name: (len(name), name)) if all(name.isdigit() for name in names) else names
-    with matplotlib.rc_context({"font.family": FONTS, "text.usetex": False}), warnings.catch_warnings():
-        warnings.filterwarnings("ignore")  # of fonts that are not here, and of letters that no font has
+    fonts = [font for font in FONTS if font in get_font_names()]
+    with matplotlib.rc_context({"font.family": fonts, "text.usetex": False}), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing from")
         figure = Figure(figsize=(7.2, 5.4), layout="constrained")
         axes = figure.subplots()
         size = 14 if len(points) <= 1000 else 5

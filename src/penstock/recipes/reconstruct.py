@@ -213,7 +213,7 @@ class Reconstruct(Supervised):
         common: dict[str, Any] = {"likelihood": self._likelihood(kind), "told": told}
         if self.method == "variational":
             chosen = self.variational
-            options = {"beta": chosen.beta, "warmup": chosen.warmup, "free_bits": chosen.free_bits}
+            options: dict[str, Any] = {"beta": chosen.beta, "warmup": chosen.warmup, "free_bits": chosen.free_bits}
             return Variational(network, kind.inputs, **common, **options)
         if isinstance(network, QuantisedAutoencoder) and self.method == "quantised":
             return Quantised(network, kind.inputs, **common, commitment=self.quantised.commitment)

@@ -11,6 +11,7 @@ from torch import nn
 from penstock.core.errors import CheckpointError, RecipeError
 from penstock.core.files import read_json
 from penstock.engine.device import pick_device
+from penstock.recipes.making import Made, Maker
 from penstock.recipes.recipe import Recipe, recipe_from
 from penstock.recipes.trained import Trained
 from penstock.run.folder import DATA, MODEL, RECIPE, SUMMARY, find_run
@@ -18,7 +19,6 @@ from penstock.run.report.page import build_report
 
 if TYPE_CHECKING:
     from penstock.recipes.codes import Codes
-    from penstock.recipes.making import Made
     from penstock.recipes.reconstruct import Reconstruct
     from penstock.recipes.reconstructing import Reconstructing
 
@@ -94,11 +94,7 @@ class Run:
 
     def between(self, first: object, second: object, steps: int = 8) -> Made:
         """What lies between two inputs of an autoencoder, or two seeds of a generator; RecipeError of other models."""
-        from penstock.recipes.making import Maker
-
-        if not isinstance(self.trained, Maker):
-            raise self._other("interpolate")
-        return self.trained.between(first, second, steps)
+        return self._maker("interpolate").between(first, second, steps)
 
     def _reconstructing(self, verb: str) -> Reconstructing:
         from penstock.recipes.reconstructing import Reconstructing
@@ -114,8 +110,20 @@ class Run:
             raise self._other(verb)
         return self.recipe
 
+    def sample(self, count: int = 64, *, seed: int = 0, label: str | None = None) -> Made:
+        """What a generative model makes: `.array` has the numbers, `.write(path)` puts it on the disk.
+
+        Raises RecipeError for a model that makes nothing, and for a class that it was not told of.
+        """
+        return self._maker("sample").sample(count, seed=seed, label=label)
+
+    def _maker(self, verb: str) -> Maker:
+        if not isinstance(self.trained, Maker):
+            raise self._other(verb)
+        return self.trained
+
     def _other(self, verb: str) -> RecipeError:
-        problem = f"a model for the task {self.recipe.task!r} does nothing of the kind"
+        problem = f"a model for the task {self.recipe.task!r} cannot do that"
         return RecipeError(verb, problem, f"use: {self.recipe.use.format(run=self.folder)}")
 
     def evaluate(self, data: object = None) -> dict[str, float]:

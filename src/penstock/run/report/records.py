@@ -20,6 +20,7 @@ from penstock.run.report.findings import (
     Looks,
     Memory,
     Mistake,
+    Reconstruction,
     Regression,
     SurpriseRecord,
     WrittenRecord,
@@ -94,6 +95,7 @@ class EvaluationRecord(Record):
     looks: list[Looks] = Field(default_factory=list)
     forecast: Forecast | None = None
     memory: Memory | None = None
+    reconstruction: Reconstruction | None = None
     mistakes: list[Mistake] = Field(default_factory=list)
     samples: list[WrittenRecord] = Field(default_factory=list)
     surprise: list[SurpriseRecord] = Field(default_factory=list)
