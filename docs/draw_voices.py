@@ -1,4 +1,4 @@
-"""Draws a sound and what it becomes in other voices, as spectrograms: once as read, twice converted, once as made again.
+"""Draws a sound and what it becomes in other voices, as spectrograms: as it was recorded, and as each of them.
 
 python docs/draw_voices.py runs/reconstruct/voices 3_theo_0.wav theo george jackson docs/pictures/voice.png
 """
