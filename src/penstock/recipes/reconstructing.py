@@ -72,7 +72,8 @@ class Reconstructing(Answering, Maker):
         names, source = self._read(given, batch_size)
         self.objective.eval()
         with torch.no_grad():
-            means = [self.objective.reconstruct(self._telling(batch, label)).cpu() for batch in self.moved(source)]
+            batches = self.moved(source) if label is None else super().moved(source)
+            means = [self.objective.reconstruct(self._telling(batch, label)).cpu() for batch in batches]
         samples, loudness = _heard(source)
         return rendered(self.kind, _joined(means), names, samples=samples, loudness=loudness)
 
