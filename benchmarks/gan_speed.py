@@ -28,7 +28,6 @@ from machine import processor
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
-from penstock.core.draws import keys_of
 from penstock.core.machine import cores
 from penstock.core.random import seed_all
 from penstock.data.examples import InMemory
