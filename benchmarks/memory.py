@@ -8,7 +8,8 @@ Of T numbers between 0 and 1 one in the first half is marked and one in the seco
 their sum (Hochreiter and Schmidhuber 1997, "Long short-term memory", section 5.4, in the form of Le et al. 2015, "A
 simple way to initialize recurrent networks of rectified linear units"). Always to say 1 is off by 1/6 (mean square):
 who does no better has forgotten the first number. Every model has the same width, optimizer and number of steps. Beside
-it stands how large the gradient of the answer is with respect to each step before. Writes results/memory.json.
+it stands how large the gradient of the answer is with respect to each step before. Writes results/memory.json after
+each network; what is in it already is not measured again.
 """
 
 from __future__ import annotations
@@ -180,25 +181,35 @@ def main() -> None:
     if asked.picture:
         draw(json.loads(asked.output.read_text()))
         return
-    rows = []
+    rows = kept(asked.output, asked.steps, asked.seed)
+    done = {(row["model"], row["length"]) for row in rows}
     for length in asked.lengths:
         for name in asked.models:
+            if (name, length) in done:
+                continue
             rows.append(measure(name, length, asked.steps, asked.seed))
             shown = {key: value for key, value in rows[-1].items() if not key.startswith("gradients")}
             print(json.dumps(shown), flush=True)
-    result = {
-        "case": f"adding problem: width {WIDTH}, {asked.steps} steps of {BATCH} rows, Adam 2e-3, clipped to norm 1",
-        "command": f"python benchmarks/memory.py --steps {asked.steps} --seed {asked.seed}",
-        "trivial": round(TRIVIAL, 4),
-        "solved_below": SOLVED,
-        "machine": f"{platform.machine()}, {processor()}, {cores()} cores",
-        "date": datetime.now(UTC).strftime("%Y-%m-%d"),
-        "rows": rows,
-    }
-    asked.output.parent.mkdir(exist_ok=True)
-    asked.output.write_text(json.dumps(result, indent=1) + "\n")
+            result = {
+                "case": f"adding problem: width {WIDTH}, {asked.steps} steps of {BATCH} rows, Adam 2e-3, clipped",
+                "command": f"python benchmarks/memory.py --steps {asked.steps} --seed {asked.seed}",
+                "steps": asked.steps,
+                "trivial": round(TRIVIAL, 4),
+                "solved_below": SOLVED,
+                "machine": f"{platform.machine()}, {processor()}, {cores()} cores",
+                "date": datetime.now(UTC).strftime("%Y-%m-%d"),
+                "rows": rows,
+            }
+            asked.output.parent.mkdir(exist_ok=True)
+            asked.output.write_text(json.dumps(result, indent=1) + "\n")
     if asked.output == RESULT:
-        draw(result)
+        draw(json.loads(asked.output.read_text()))
+
+
+def kept(place: Path, steps: int, seed: int) -> list[dict[str, Any]]:
+    """What has been measured with so many steps and that seed: it is not measured again."""
+    found = json.loads(place.read_text()) if place.exists() else {"steps": None, "rows": []}
+    return [row for row in found["rows"] if found["steps"] == steps and row["seed"] == seed]
 
 
 if __name__ == "__main__":
