@@ -282,6 +282,8 @@ class Generate(Recipe):
             "loss": usual.loss if gan.loss == "auto" else gan.loss,
             "spectral": (usual.spectral and not bounded) if gan.spectral is None else gan.spectral,
         }
+        if gan.r1 is None and not bounded and not game["spectral"] and "r1" not in gan.model_fields_set:
+            game["r1"] = usual.r1
         if gan.augment == "auto":
             game["augment"] = "translation" if examples <= LITTLE and model in GAMES else "off"
         spread = zip(("validation", "test"), usual.measured, strict=True)
