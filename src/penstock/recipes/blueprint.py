@@ -30,8 +30,8 @@ LITTLE = 10_000
 
 @dataclass(frozen=True)
 class Choices:
-    """What suits a model: rates of generator and discriminator, memory of Adam, width, loss, spectral normalisation,
-    the penalty R1 where there is no other, and how many held-out examples are measured during training and at the end."""
+    """What suits a model: rates of generator and discriminator, memory of Adam, width, loss, spectral norms,
+    the penalty R1 where there is no other, and how many held-out examples are measured, in training and at the end."""
 
     lr: float = 2e-4
     discriminator_lr: float | None = None
