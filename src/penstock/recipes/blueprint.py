@@ -30,8 +30,8 @@ LITTLE = 10_000
 
 @dataclass(frozen=True)
 class Choices:
-    """What suits a model: rates of generator and discriminator, memory of Adam, width, loss, spectral normalisation,
-    and how many held-out examples are measured during training and at the end."""
+    """What suits a model: rates of generator and discriminator, memory of Adam, width, loss, spectral norms,
+    the penalty R1 where there is no other, and how many held-out examples are measured, in training and at the end."""
 
     lr: float = 2e-4
     discriminator_lr: float | None = None
@@ -39,6 +39,7 @@ class Choices:
     width: int = 64
     loss: str = "non-saturating"
     spectral: bool = False
+    r1: float | None = None
     ema: float | None = 0.999
     measured: tuple[int, int] = (1000, 10_000)
 
@@ -47,9 +48,9 @@ FEW = (128, 1000)
 """Where to make an example takes a gradient search or many steps."""
 USUAL: Mapping[str, Choices] = {
     "dense": Choices(),
-    "dcgan": Choices(loss="hinge", spectral=True),
+    "dcgan": Choices(lr=5e-4, r1=1.0),
     "residual": Choices(betas=(0.0, 0.9), width=64, loss="hinge", spectral=True),
-    "sagan": Choices(lr=1e-4, discriminator_lr=4e-4, betas=(0.0, 0.9), loss="hinge", spectral=True),
+    "sagan": Choices(lr=2e-4, discriminator_lr=8e-4, betas=(0.0, 0.9), loss="hinge", spectral=True),
     "vae-gan": Choices(),
     "glo": Choices(lr=1e-3, betas=(0.9, 0.999), ema=None, measured=FEW),
     "energy": Choices(lr=1e-4, betas=(0.0, 0.999), width=32, measured=FEW),

@@ -72,7 +72,7 @@ class Generate(Recipe):
         str, Field(description=f"auto (dcgan), {', '.join((*GAMES, *METHODS))}"), AfterValidator(_known)
     ] = "auto"
     conditional: Annotated[bool, Field(description="learn the classes too, so that one can be asked for")] = False
-    batch_size: Annotated[int, Field(ge=2, le=10**6, description="examples a step")] = 64
+    batch_size: Annotated[int, Field(ge=1, le=10**6, description="examples a step")] = 64
     drop_last: Annotated[bool, Field(description="leave out the last batch of an epoch where it is smaller")] = False
     monitor: Annotated[str, Field(description="the validation metric that chooses the best weights")] = "frechet"
     ema: Annotated[
@@ -282,6 +282,8 @@ class Generate(Recipe):
             "loss": usual.loss if gan.loss == "auto" else gan.loss,
             "spectral": (usual.spectral and not bounded) if gan.spectral is None else gan.spectral,
         }
+        if gan.r1 is None and not bounded and not game["spectral"] and "r1" not in gan.model_fields_set:
+            game["r1"] = usual.r1
         if gan.augment == "auto":
             game["augment"] = "translation" if examples <= LITTLE and model in GAMES else "off"
         spread = zip(("validation", "test"), usual.measured, strict=True)
