@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import final
+from typing import TYPE_CHECKING, final
 
 import matplotlib
 import numpy as np
@@ -19,6 +20,11 @@ from numpy.typing import NDArray
 from penstock.core.csv_text import csv_text
 from penstock.core.files import write_bytes, write_text
 from penstock.recipes.likenesses import plane
+from penstock.recipes.supervised import held_out, labelled
+
+if TYPE_CHECKING:
+    from penstock.recipes.reconstruct import Reconstruct
+    from penstock.recipes.reconstructing import Reconstructing
 
 COLOURS = ("#4269d0", "#e8963a", "#d64550", "#3ca39a", "#6f9f3a", "#9b5fc0", "#c45a96", "#9c6b4e", "#6d7f95", "#c2a12d")
 """Of classes, in turn; after ten another shape of point."""
@@ -93,3 +99,17 @@ def _picture(points: NDArray[np.float64], labels: Sequence[str | None] | None, h
         file = io.BytesIO()
         figure.savefig(file, format="png", dpi=110, metadata={"Software": None})
     return file.getvalue()
+
+
+def codes_of(recipe: Reconstruct, trained: Reconstructing, supplied: object, given: Sequence[object] | None) -> Codes:
+    """See `Reconstruct.codes`."""
+    if given is not None:
+        names, codes = trained.encode(given)
+        return Codes(names, codes.numpy())
+    with contextlib.closing(recipe.read_material(supplied)) as material:
+        rows = np.arange(len(material.labels))
+        codes = trained.codes(held_out(trained, labelled(trained, material), rows))
+    classes = trained.answer.encode(material.labels).tolist()
+    places = [str(place) for place in material.labels.index]
+    known = [trained.answer.names[at] if at >= 0 else None for at in classes] if trained.answer.names else None
+    return Codes(places, codes.numpy(), known)

@@ -39,7 +39,6 @@ if TYPE_CHECKING:
     from penstock.kinds.kind import Kind, Material
     from penstock.kinds.likeness import LikenessAnswer
     from penstock.objectives.coding import Coding
-    from penstock.objectives.likelihood import Likelihood
     from penstock.recipes.answering import Answering
     from penstock.recipes.codes import Codes
     from penstock.recipes.job import Job, Supplied
@@ -196,54 +195,9 @@ class Reconstruct(Supervised):
 
     def objective(self, kind: Kind, answer: Answer, network: nn.Module) -> Coding:
         """What the method asks for."""
-        from penstock.kinds.told import TOLD
-        from penstock.models.autoencoder import Autoencoder, QuantisedAutoencoder
-        from penstock.objectives.code_penalties import Absolute, Contractive, MeanActivation, Penalty
-        from penstock.objectives.corruption import Corruption, Masking, Noise
-        from penstock.objectives.quantised import Quantised
-        from penstock.objectives.reconstruction import Reconstruction
-        from penstock.objectives.variational import Variational
+        from penstock.recipes.methods import coding
 
-        wanted = QuantisedAutoencoder if self.method == "quantised" else Autoencoder
-        if not isinstance(network, wanted):
-            problem = f"the method {self.method!r} needs a {wanted.__name__}"
-            raise RecipeError(f"model {type(network).__name__}", problem, "see penstock.models.autoencoder")
-        lengths = kind.inputs[1:] if "features" in kind.sizes() else ()
-        told = (*(() if cast("LikenessAnswer", answer).told is None else (TOLD,)), *lengths)
-        common: dict[str, Any] = {"likelihood": self._likelihood(kind), "told": told}
-        if self.method == "variational":
-            chosen = self.variational
-            options: dict[str, Any] = {"beta": chosen.beta, "warmup": chosen.warmup, "free_bits": chosen.free_bits}
-            return Variational(network, kind.inputs, **common, **options)
-        if isinstance(network, QuantisedAutoencoder) and self.method == "quantised":
-            return Quantised(network, kind.inputs, **common, commitment=self.quantised.commitment)
-        corruption: Corruption | None = None
-        penalty: Penalty | None = None
-        if self.method == "denoising":
-            amount, fields = self.denoising.amount, 1 if lengths else len(kind.inputs)
-            noise = self.denoising.how == "noise"
-            corruption = Noise(deviation=amount) if noise else Masking(share=amount, fields=fields)
-        elif self.method == "sparse":
-            weight, target = self.sparse.weight, self.sparse.share
-            limited = self.sparse.how == "activation"
-            penalty = MeanActivation(weight=weight, target=target) if limited else Absolute(weight=weight)
-        elif self.method == "contractive":
-            penalty = Contractive(weight=self.contractive.weight)
-        return Reconstruction(network, kind.inputs, **common, corruption=corruption, penalty=penalty)
-
-    def _likelihood(self, kind: Kind) -> Likelihood:
-        """By the kind of the data; how far values stray is a guess that suits what is brought to one scale."""
-        from penstock.objectives.likelihood import Bernoulli, Frames, Gaussian, Rows
-
-        sizes, deviation = kind.sizes(), self.likelihood.deviation
-        if "numbers" in sizes:
-            return Rows(**sizes, deviation=deviation or 0.5)
-        if "features" in sizes:
-            return Frames(deviation=deviation or 0.5)
-        form = self.likelihood.form
-        if form == "bernoulli" or (form == "auto" and self.method == "variational"):
-            return Bernoulli()
-        return Gaussian(deviation=deviation or 0.1)
+        return coding(self, kind, cast("LikenessAnswer", answer), network)
 
     def check(self, trained: Answering, source: InOrder) -> None:
         """Raises RecipeError for a model that cannot make its examples again, or a metric that is not measured."""
@@ -326,23 +280,9 @@ class Reconstruct(Supervised):
 
         Raises DataError for what cannot be read.
         """
-        import contextlib
+        from penstock.recipes.codes import codes_of
 
-        import numpy as np
-
-        from penstock.recipes.codes import Codes
-        from penstock.recipes.supervised import held_out, labelled
-
-        if given is not None:
-            names, codes = trained.encode(given)
-            return Codes(names, codes.numpy())
-        with contextlib.closing(self.read_material(supplied)) as material:
-            rows = np.arange(len(material.labels))
-            codes = trained.codes(held_out(trained, labelled(trained, material), rows))
-        classes = trained.answer.encode(material.labels).tolist()
-        names = [str(place) for place in material.labels.index]
-        known = [trained.answer.names[at] if at >= 0 else None for at in classes] if trained.answer.names else None
-        return Codes(names, codes.numpy(), known)
+        return codes_of(self, trained, supplied, given)
 
     def judged(
         self, trained: Answering, evaluation: Evaluation, material: Material, rows: np.ndarray, split: str
