@@ -376,6 +376,10 @@ MADE = (
     " --gan.augment all --measure.examiner pixels"
 )
 VARIED = "--image.shift 1 --image.flip"
+CODED = (
+    "--batch-size 16 --evaluate-every 0.05 --ema 0.9 --accumulate 2 --net.widths 4 4 --method denoising"
+    " --image.shift 1 --image.flip"
+)
 HEARD = "--batch-size 8 --evaluate-every 0.5 --ema 0.9 --net.width 8 --net.dropout 0.3 --accumulate 2"
 
 
@@ -392,6 +396,8 @@ def words_for() -> Callable[[str, str, Path], list[str]]:
         if task == "transcribe":  # its default is two hours of Morse code
             where = [str(write_sounds(folder)), "--target", "said"]
             return [*words, *HEARD.split(), "--data", *where]
+        if task == "reconstruct":
+            return [*words, *CODED.split()]
         if task == "tag":
             return [*words, *HEARD.split(), "--data", str(write_tagged(folder / "词.conll"))]
         if task == "forecast":

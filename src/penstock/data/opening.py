@@ -66,7 +66,7 @@ def _named(name: str) -> TableData | ImageData | SoundData:
     if loaded.sounds is not None:
         found = loaded.sounds
         labels = pd.Series(found.labels, index=found.places, name=loaded.target or "class", dtype=object)
-        about = pd.DataFrame({labels.name: labels, **found.about}, index=found.places)
+        about = labels.to_frame().assign(**found.about)
         sounds = Sounds(found.files, found.samples, found.rate)
         return SoundData(name, name, sounds, labels, loaded.splits, about=about)
     if loaded.frame is not None:
@@ -229,8 +229,9 @@ def _labelled(name: str, origin: str, x: np.ndarray, y: np.ndarray, splits: np.n
         raise DataError(origin, f"inputs of shape {x.shape}", "give (N, F) for a table, (N, H, W) or more for pictures")
     if x.ndim == 2:
         frame = pd.DataFrame(x, columns=[f"x{i}" for i in range(x.shape[1])])
-        frame["y"] = y[:, 0]
-        return TableData(name, origin, frame.set_axis([f"row {i}" for i in range(len(frame))], axis=0), "y", splits)
+        target = None if pd.isna(y).all() else "y"
+        frame = frame if target is None else frame.assign(y=y[:, 0])
+        return TableData(name, origin, frame.set_axis([f"row {i}" for i in range(len(frame))], axis=0), target, splits)
     return _pictures(name, origin, x, y[:, 0], splits)
 
 

@@ -152,7 +152,8 @@ class ImageMaterial(Material):
         if self.streams:
             share = min(self._budget / self._bytes, 1)
             kept = f"read from disk as needed (workers: {self._workers}; {share:.0%} stay in memory)"
-        varied = f"shifted by up to {self.augment.shift}" + (", mirrored" if self.augment.flip else "")
+        shifted = [f"shifted by up to {self.augment.shift}"] if self.augment.shift else []
+        varied = ", ".join([*shifted, *(["mirrored"] if self.augment.flip else [])]) or "as they are"
         detail = f"{self._sizes()}; {kept}; in training {varied}"
         return {"image": {"channels": channels, "height": height, "width": width, "detail": detail}}
 

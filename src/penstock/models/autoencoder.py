@@ -76,7 +76,7 @@ class Placed(nn.Module):
 
     def forward(self, *inputs: Tensor) -> Tensor:
         code: Tensor = self.encoder(*inputs)
-        return code.unflatten(1, (self.places, -1))
+        return code.view(len(code), self.places, -1)
 
 
 class Conditioned(nn.Module):

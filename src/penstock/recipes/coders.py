@@ -61,7 +61,8 @@ def build_coder(
 def usual_code(sizes: Mapping[str, Any]) -> int:
     """Numbers of a code where none is given."""
     if "numbers" in sizes:
-        return max(2, min((sizes["numbers"] + len(sizes["cardinalities"])) // 2, 16))
+        columns: int = sizes["numbers"] + len(sizes["cardinalities"])
+        return max(2, min(columns // 2, 16))
     if "features" in sizes:
         return 16
     return 16 if max(sizes["height"], sizes["width"]) <= 16 else 32

@@ -37,9 +37,12 @@ class Made(ABC):
     def array(self) -> np.ndarray:
         """The numbers, N first."""
 
-    @abstractmethod
-    def write(self, path: Path) -> None:
+    def write(self, path: str | Path) -> None:
         """Write it down. Raises RecipeError for another kind of file, ResourceError where the disk refuses."""
+        self._write(Path(path))
+
+    @abstractmethod
+    def _write(self, path: Path) -> None: ...
 
     def _refuse(self, path: Path, instead: str) -> RecipeError:
         return RecipeError("--output", f"{str(path)!r} is no place for it", f"give {instead}")
@@ -91,7 +94,7 @@ class MadePictures(Made):
             page[:, top : top + height * times, left : left + width * times] = pixels
         return picture_of(page)
 
-    def write(self, path: Path) -> None:
+    def _write(self, path: Path) -> None:
         """A sheet as a png file; into a folder, 1.png and so on."""
         if path.suffix.lower() == self.ending and not path.is_dir():
             write_bytes(path, png(self.sheet()))
@@ -115,7 +118,7 @@ class MadeRows(Made):
         """(N, columns)."""
         return self.frame.to_numpy()
 
-    def write(self, path: Path) -> None:
+    def _write(self, path: Path) -> None:
         """As a csv file."""
         if path.suffix.lower() != self.ending:
             raise self._refuse(path, "a file named .csv")
@@ -137,8 +140,8 @@ class MadeSounds(Made):
         longest = max(map(len, self.waves))
         return np.stack([np.pad(wave, (0, longest - len(wave))) for wave in self.waves])
 
-    def write(self, path: Path) -> None:
-        """As a wav file of 16 bits, several one after the other with a pause between; into a folder, 1.wav and so on."""
+    def _write(self, path: Path) -> None:
+        """As a wav file of 16 bits, several one after the other with pauses; into a folder, 1.wav and so on."""
         if path.suffix.lower() == self.ending and not path.is_dir():
             pause = np.zeros(round(PAUSE * self.rate), dtype=np.float32)
             parts = [part for wave in self.waves for part in (pause, wave)][1:]

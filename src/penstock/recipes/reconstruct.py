@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self, cast
 
 from pydantic import AfterValidator, Field
 
-from penstock.core.errors import DataError, RecipeError, suggest
+from penstock.core.errors import DataError, RecipeError
 from penstock.core.ranks import Ranks
 from penstock.recipes.architectures import one_of
 from penstock.recipes.code_settings import (
@@ -41,7 +41,9 @@ if TYPE_CHECKING:
     from penstock.objectives.coding import Coding
     from penstock.objectives.likelihood import Likelihood
     from penstock.recipes.answering import Answering
+    from penstock.recipes.codes import Codes
     from penstock.recipes.job import Job, Supplied
+    from penstock.recipes.reconstructing import Reconstructing
 
 METHODS = ("denoising", "sparse", "contractive", "variational", "quantised")
 """Those that have a group of settings of their own name."""
@@ -211,7 +213,7 @@ class Reconstruct(Supervised):
         common: dict[str, Any] = {"likelihood": self._likelihood(kind), "told": told}
         if self.method == "variational":
             chosen = self.variational
-            options = {"beta": chosen.beta, "warmup": chosen.warmup, "free_bits": chosen.free_bits}
+            options: dict[str, Any] = {"beta": chosen.beta, "warmup": chosen.warmup, "free_bits": chosen.free_bits}
             return Variational(network, kind.inputs, **common, **options)
         if isinstance(network, QuantisedAutoencoder) and self.method == "quantised":
             return Quantised(network, kind.inputs, **common, commitment=self.quantised.commitment)
@@ -265,26 +267,15 @@ class Reconstruct(Supervised):
         net: dict[str, Any] = {"code": code}
         if self.net.anonymous is None and "features" in kind.sizes():
             net["anonymous"] = self.told is not None
+        if self.method == "contractive" and kind.word == "image":  # all slopes are found at once, which that forbids
+            recipe = recipe.model_copy(update={"channels_last": False})
         return recipe.model_copy(update={"net": self.net.model_copy(update=net)})
 
     def kept(self, material: Material) -> np.ndarray:
-        """Which examples are trained and tested on, (N,) bool, by `only` and `without`.
+        """Which examples are trained and tested on, (N,) bool; see `chosen`."""
+        from penstock.kinds.chosen import chosen
 
-        Raises RecipeError for a column or a value that does not occur, and where none is left.
-        """
-        import numpy as np
-
-        keep = np.ones(len(material.labels), dtype=bool)
-        for name, words in (("only", self.only), ("without", self.without)):
-            wanted: dict[str, np.ndarray] = {}
-            for word in words:
-                column, found = _found(name, word, material)
-                wanted[column] = wanted.get(column, False) | found
-            for found in wanted.values():
-                keep &= found if name == "only" else ~found
-        if not keep.any():
-            raise RecipeError("only", f"of {len(keep):,} examples none is left", "ask for less")
-        return keep
+        return chosen(material, self.only, self.without)
 
     def usable(self, material: Material) -> Any:
         """What is kept of other data: all."""
@@ -330,45 +321,41 @@ class Reconstruct(Supervised):
         facts = {**job.facts, "examples": int(kept.sum()), **({"notes": notes} if notes else {})}
         return replace(job, judge=settled, facts=facts)
 
+    def codes(self, trained: Reconstructing, supplied: object, given: Sequence[object] | None) -> Codes:
+        """The codes of raw inputs, or of all the recipe's own data, with their classes.
+
+        Raises DataError for what cannot be read.
+        """
+        import contextlib
+
+        import numpy as np
+
+        from penstock.recipes.codes import Codes
+        from penstock.recipes.supervised import held_out, labelled
+
+        if given is not None:
+            names, codes = trained.encode(given)
+            return Codes(names, codes.numpy())
+        with contextlib.closing(self.read_material(supplied)) as material:
+            rows = np.arange(len(material.labels))
+            codes = trained.codes(held_out(trained, labelled(trained, material), rows))
+        classes = trained.answer.encode(material.labels).tolist()
+        names = [str(place) for place in material.labels.index]
+        known = [trained.answer.names[at] if at >= 0 else None for at in classes] if trained.answer.names else None
+        return Codes(names, codes.numpy(), known)
+
     def judged(
         self, trained: Answering, evaluation: Evaluation, material: Material, rows: np.ndarray, split: str
     ) -> dict[str, Any]:
         """What examples look like again, how far off they are, and how far those that were left out."""
         import numpy as np
 
+        from penstock.kinds.chosen import knows
         from penstock.recipes.likenesses import judged
         from penstock.recipes.reconstructing import Reconstructing
 
         assert isinstance(trained, Reconstructing)
-        own = split == "test" and all(_has(material, word) for word in (*self.only, *self.without))
+        own = split == "test" and knows(material, [*self.only, *self.without])
         outside = np.flatnonzero(~self.kept(material)) if own else np.zeros(0, dtype=np.int64)
         samples = self.variational.importance if self.method == "variational" else 0
         return judged(trained, evaluation, material, rows, outside, split, samples)
-
-
-def _has(material: Material, word: str) -> bool:
-    """Whether there is such a column: other data need not have it."""
-    return material.about is not None and ("class" in material.about or word.partition("=")[0] in material.about)
-
-
-def _found(setting: str, word: str, material: Material) -> tuple[str, np.ndarray]:
-    """The column that is meant, and which examples have the value. Raises RecipeError for what does not occur."""
-    from penstock.kinds.told import about
-
-    column, equals, value = word.partition("=")
-    if not equals or not column:
-        raise RecipeError(setting, f"{word!r} does not say what is what", "write COLUMN=VALUE, e.g. class=3")
-    words = about(setting, column, material).map(_plain).to_numpy()
-    if value not in words:
-        there = list(dict.fromkeys(found for found in words if found is not None))
-        raise RecipeError(setting, f"no example has {value!r} for {column!r}", suggest(value, there[:1000]))
-    return column, words == value
-
-
-def _plain(cell: object) -> str | None:
-    """A cell as it is written: 3.0 is 3."""
-    import pandas as pd
-
-    if pd.isna(cell):
-        return None
-    return str(int(cell)) if isinstance(cell, float) and cell.is_integer() else str(cell)

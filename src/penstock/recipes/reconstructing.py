@@ -104,28 +104,30 @@ class Reconstructing(Answering, Maker):
         """See `Maker.between`: codes on the straight line between those of two inputs."""
         if steps < 2:
             raise RecipeError("steps", f"{steps} of them do not lead from one to the other", "give 2 or more")
-        ends = []
+        batches: list[Batch] = []
+        samples: list[int] = []
+        loudness: list[float] = []
         for item in (first, second):
             names, source = self._read([item], 2)
             if len(names) != 1:
                 raise DataError(item, f"it holds {len(names)} examples", "give one example for each end")
-            ends.append((next(iter(self.moved(source))), *_heard(source)))
-        (one, *heard), (other, *heard_too) = ends
+            batches += self.moved(source)
+            lengths, levels = _heard(source)
+            samples, loudness = [*samples, *lengths], [*loudness, *levels]
         shares = torch.linspace(0, 1, steps).tolist()
         with torch.no_grad():
-            vectors = [self._vectors(batch) for batch in (one, other)]
-            means, samples, loudness = [], [], []
+            vectors = [self._vectors(batch) for batch in batches]
+            means, counts, levels = [], [], []
             for share in shares:
-                nearer = one if share < 0.5 else other
-                told, count = Batch({name: nearer[name] for name in self.objective.told}), 0
+                nearer = batches[0] if share < 0.5 else batches[1]
+                told = Batch({name: nearer[name] for name in self.objective.told})
                 if isinstance(self.kind, AudioKind):
-                    count = round(heard[0][0] + share * (heard_too[0][0] - heard[0][0]))
-                    told = Batch(told, **self._told(count))
-                    loudness.append(heard[1][0] + share * (heard_too[1][0] - heard[1][0]))
-                samples.append(count)
+                    counts.append(round(samples[0] + share * (samples[1] - samples[0])))
+                    levels.append(loudness[0] + share * (loudness[1] - loudness[0]))
+                    told = Batch(told, **self._told(counts[-1]))
                 means.append(self._mixed(vectors, share, told).cpu())
         places = [f"{share:.0%}" for share in shares]
-        return rendered(self.kind, _joined(means), places, samples=samples, loudness=loudness, columns=steps)
+        return rendered(self.kind, _joined(means), places, samples=counts, loudness=levels, columns=steps)
 
     def _mixed(self, vectors: Sequence[Tensor], share: float, told: Batch) -> Tensor:
         """What lies at a share of the way between two codes (1, Z), (1, P, Z) or (1, H, W, Z)."""

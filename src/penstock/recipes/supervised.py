@@ -12,7 +12,7 @@ from penstock.core.errors import DataError, RecipeError
 from penstock.core.ranks import ALONE, Ranks
 from penstock.core.settings import Settings
 from penstock.recipes.recipe import Recipe
-from penstock.recipes.settings import NetSettings, OptimSettings, SplitSettings
+from penstock.recipes.settings import OptimSettings, SplitSettings
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -48,7 +48,7 @@ class Supervised(Recipe):
         int | None, Field(ge=1, le=10**9, description="examples a step; by the number of examples if not given")
     ] = None
     drop_last: Annotated[bool, Field(description="leave out the last batch of an epoch where it is smaller")] = False
-    net: Settings = NetSettings()
+    net: Settings
     optim: OptimSettings = OptimSettings()
     split: SplitSettings = SplitSettings()
 

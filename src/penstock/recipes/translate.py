@@ -70,6 +70,7 @@ class Translate(Supervised):
         Field(description=f"auto (gru); plain is without attention: {', '.join(TRANSLATORS)}"),
         AfterValidator(one_of(TRANSLATORS)),
     ] = "auto"
+    net: NetSettings = NetSettings()
     text: PairSettings = PairSettings()
     split: SplitSettings = SplitSettings(validation=0.05, test=0.05)
     monitor: Annotated[str, Field(description="the validation metric that chooses the best weights")] = "chrf"

@@ -145,6 +145,59 @@ class SurpriseRecord(Record):
     bits: float
 
 
+class Likeness(Record):
+    """An example and what it looks like after it was coded: pictures, or rows."""
+
+    place: str | None = None
+    label: str | None = None
+    error: float | None = None
+    before: str | None = None
+    after: str | None = None
+    row: dict[str, str | None] | None = None
+    again: dict[str, str | None] | None = None
+
+
+class CodeMap(Record):
+    """Codes in a plane; `classes` are numbers into `names`, -1 where an example has none."""
+
+    points: list[tuple[float | None, float | None]] = Field(default_factory=list)
+    classes: list[int] = Field(default_factory=list)
+    names: list[str] = Field(default_factory=list)
+    how: str = ""
+
+    @model_validator(mode="after")
+    def _fits(self) -> CodeMap:
+        if len(self.classes) != len(self.points) or any(not -1 <= k < len(self.names) for k in self.classes):
+            raise ValueError(f"the classes are not {len(self.points)} numbers of {len(self.names)} names")
+        return self
+
+
+class ErrorCounts(Histogram):
+    """Errors of reconstruction, `apart` those of examples that were left out; the last bin holds all above."""
+
+    threshold: float | None = None
+    apart: list[int] = Field(default_factory=list)
+    counts_above: float | None = None
+    apart_above: float | None = None
+
+    @model_validator(mode="after")
+    def _alike(self) -> ErrorCounts:
+        if self.apart and len(self.apart) != len(self.counts):
+            raise ValueError(f"{len(self.apart)} counts stand beside {len(self.counts)}")
+        return self
+
+
+class Reconstruction(Record):
+    """Records of an autoencoder's test."""
+
+    pairs: list[Likeness] = Field(default_factory=list)
+    worst: list[Likeness] = Field(default_factory=list)
+    map: CodeMap | None = None
+    errors: ErrorCounts | None = None
+    samples: str | None = None
+    sampled: list[dict[str, str | None]] = Field(default_factory=list)
+
+
 class ClassShare(Record):
     """How many samples, and how many real examples, a classifier takes for one class."""
 

@@ -23,6 +23,7 @@ from penstock.run.report.findings import (
     Making,
     Memory,
     Mistake,
+    Reconstruction,
     Regression,
     SurpriseRecord,
     WrittenRecord,
@@ -100,6 +101,7 @@ class EvaluationRecord(Record):
     looks: list[Looks] = Field(default_factory=list)
     forecast: Forecast | None = None
     memory: Memory | None = None
+    reconstruction: Reconstruction | None = None
     making: Making | None = None
     mistakes: list[Mistake] = Field(default_factory=list)
     samples: list[WrittenRecord] = Field(default_factory=list)
