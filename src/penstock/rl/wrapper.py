@@ -63,6 +63,7 @@ class Wrapper(Environment, ABC):
         mine = {name: value for name, value in state.items() if not name.startswith(_INNER)}
         inner = {name.removeprefix(_INNER): value for name, value in state.items() if name.startswith(_INNER)}
         shown = self.inner.load_state_dict(inner)
+        self.exact = self.inner.exact
         check_all_fit(self.own() | {name: mine[name] for name in self.grows & mine.keys()}, mine, "environment")
         self.load_own({name: value.to(self.device) for name, value in mine.items()})
         return self.again(shown)
