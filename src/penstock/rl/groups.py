@@ -21,6 +21,8 @@ from penstock.rl.arrays import Arrays, Held, arrays_in, size_of
 from penstock.rl.single import Maker, Single
 from penstock.rl.worker import LAUNCH, step_all
 
+_TO_BEGIN = 5
+"""How many times longer the first answer may take: what the environment needs is imported first."""
 _AGAIN = "mend the environment, then go on with: penstock resume"
 
 
@@ -99,7 +101,8 @@ class _Worker:
 
 @final
 class Processes(Group):
-    """Divided among `workers` processes; what does not answer for `seconds` is given up.
+    """Divided among `workers` processes; what does not answer for `seconds` is given up, or in the beginning for five
+    times as long.
 
     They end with `close`, with this object, and with this process, even where it is killed.
     """
@@ -107,7 +110,7 @@ class Processes(Group):
     def __init__(self, maker: Maker, first: Single, count: int, *, workers: int, seconds: float) -> None:
         self.processes: list[subprocess.Popen[bytes]] = []
         self._failure: WorkerError | None = None
-        self._seconds = seconds
+        self._seconds, self._begun = seconds, False
         self._selector = selectors.DefaultSelector()
         self._finalizer = weakref.finalize(self, _stop, os.getpid(), self.processes, self._selector)
         forms = _forms(first)
@@ -161,12 +164,13 @@ class Processes(Group):
             except BrokenPipeError:
                 raise self._failed(worker, death(worker.process)) from None
         answers: dict[int, Any] = {}
-        limit = time.monotonic() + self._seconds
+        seconds = self._seconds if self._begun else _TO_BEGIN * self._seconds
+        limit = time.monotonic() + seconds
         while len(answers) < len(self._workers):
             ready = self._selector.select(max(limit - time.monotonic(), 0))
             if not ready and time.monotonic() >= limit:
                 silent = next(w for at, w in enumerate(self._workers) if at not in answers)
-                raise self._failed(silent, f"no answer to {requests[0][0]!r} for {self._seconds:g} seconds")
+                raise self._failed(silent, f"no answer to {requests[0][0]!r} for {seconds:g} seconds")
             for key, _ in ready:
                 worker = key.data
                 received = os.read(key.fd, 1 << 16)
@@ -176,6 +180,7 @@ class Processes(Group):
                 if worker.rest.endswith(b"\n"):
                     answers[self._workers.index(worker)] = self._understood(json.loads(worker.rest))
                     worker.rest = b""
+        self._begun = True
         return [answers[at] for at in range(len(self._workers))]
 
     def _understood(self, answer: dict[str, Any]) -> Any:
