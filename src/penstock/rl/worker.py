@@ -9,6 +9,8 @@ import signal
 import sys
 from typing import Any
 
+import numpy as np
+
 from penstock.core.children import launch, send_line
 from penstock.core.errors import PenstockError
 from penstock.rl.arrays import Arrays, arrays_in
@@ -61,8 +63,18 @@ def _answer(group: list[Single], request: list[Any], arrays: Arrays, first: int)
 
 def step_all(group: list[Single], arrays: Arrays, first: int) -> None:
     """Let each of a group act, and write down what that has led to, from row `first` on."""
-    for at, each in enumerate(group, first):
-        answer = each.step(arrays.action[at])
-        arrays.final[at], arrays.reward[at] = answer.final, answer.reward
-        arrays.terminated[at], arrays.truncated[at] = answer.terminated, answer.truncated
-        arrays.observation[at] = answer.final if answer.begins is None else answer.begins
+    rows = slice(first, first + len(group))
+    final, reward = arrays.final[rows], arrays.reward[rows]
+    answers = [each.step(action) for each, action in zip(group, arrays.action[rows], strict=True)]
+    for row, answer in enumerate(answers):
+        final[row] = answer.final
+    reward[:] = [answer.reward for answer in answers]
+    for name, met in (("observation", final), ("reward", reward)):
+        if not (sound := np.isfinite(met).reshape(len(group), -1).all(1)).all():
+            raise group[int(sound.argmin())].not_finite(name)
+    arrays.terminated[rows] = [answer.terminated for answer in answers]
+    arrays.truncated[rows] = [answer.truncated for answer in answers]
+    arrays.observation[rows] = final
+    for row, answer in enumerate(answers, first):
+        if answer.begins is not None:
+            arrays.observation[row] = answer.begins
