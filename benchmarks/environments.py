@@ -25,7 +25,6 @@ import gymnasium
 import slow_world
 import torch
 from machine import processor
-from slow_world import Slow
 
 from penstock.core.machine import cores
 from penstock.rl.cartpole import CartPole
@@ -35,6 +34,8 @@ from penstock.rl.single import Maker
 
 RESULTS = Path(__file__).parent / "results" / "environments.json"
 BAR_STEPS, BAR_SHARE = 1_000_000, 0.95
+WAIT = 3.0
+"""Seconds that processes get to start, so that they begin together."""
 COUNTS = (64, 512, 4096, 16384)
 
 
@@ -75,22 +76,12 @@ def achievable(processes: int, busy: bool) -> Callable[[float], float]:
     """What processes reach that only step one slow environment each, at the same time."""
 
     def measure(seconds: float) -> float:
-        command = [sys.executable, __file__, "--alone", str(seconds), *(["--busy"] if busy else [])]
+        begin = time.time() + WAIT
+        command = [sys.executable, slow_world.__file__, str(begin), str(seconds), *(["busy"] if busy else [])]
         running = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(processes)]
         return sum(float(process.communicate()[0]) for process in running)
 
     return measure
-
-
-def alone(seconds: float, busy: bool) -> float:
-    """Steps a second of one slow environment in a bare loop."""
-    world, made = Slow(busy), 0
-    world.reset(seed=0)
-    begin = time.perf_counter()
-    while time.perf_counter() - begin < seconds:
-        world.step(0)
-        made += 1
-    return made / (time.perf_counter() - begin)
 
 
 def slow(processes: int, busy: bool) -> Callable[[float], float]:
@@ -104,13 +95,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=2.0)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--alone", type=float)
-    parser.add_argument("--busy", action="store_true")
     parser.add_argument("--results", type=Path, default=RESULTS)
     given = parser.parse_args()
-    if given.alone:
-        print(alone(given.alone, given.busy))
-        return
     every = cores()
     tensors = {
         f"tensor CartPole, {count} at once, {threads} thread{'s' if threads > 1 else ''}": ours(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from typing import Any
 
@@ -31,3 +32,19 @@ class Slow(gymnasium.Env[np.ndarray, int]):
         else:
             time.sleep(SECONDS)
         return self._seen, 0.0, False, False, {}
+
+
+def alone(begin: float, seconds: float, busy: bool) -> float:
+    """Steps a second of one in a bare loop, from the moment `begin` on."""
+    world, made = Slow(busy), 0
+    world.reset(seed=0)
+    time.sleep(max(begin - time.time(), 0))
+    start = time.perf_counter()
+    while time.perf_counter() - start < seconds:
+        world.step(0)
+        made += 1
+    return made / (time.perf_counter() - start)
+
+
+if __name__ == "__main__":
+    print(alone(float(sys.argv[1]), float(sys.argv[2]), "busy" in sys.argv))
