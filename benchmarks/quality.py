@@ -115,6 +115,21 @@ CASES = {
         3,
     ),
     "python-roles": Case("the part of every name in Python's statements, default model", "tag", "f1", 0.96, 3),
+    "vae-digits": Case(
+        "black and white digits, variational autoencoder of 20 numbers, evidence lower bound in nats",
+        "reconstruct --method variational --model dense --net.hidden 128 --net.code 20 --image.binary --steps 1500",
+        "elbo",
+        -20.5,
+        3,
+        "-19.7 (a reference written apart in tests/recipes/test_reconstruct_reference.py, 800 steps)",
+    ),
+    "digits-left-out": Case(
+        "digits without the ones: how well the error tells them apart",
+        "reconstruct --model dense --without class=1 --steps 1200",
+        "auc",
+        0.8,
+        3,
+    ),
     "morse": Case("Morse code at 10 dB, default model", "transcribe", "cer", 0.02, 3),
 }
 

@@ -13,6 +13,7 @@ from typing import Any
 from peers.cases import CASES
 from peers.chart import chart
 from peers.table import tables
+from singles import table as singles
 
 from penstock.metrics.names import higher_is_better
 from penstock.run.report.markup import metric_name
@@ -96,7 +97,7 @@ def section(words: dict[str, str]) -> str:
 def rendered(name: str) -> str:
     """The page as it should be."""
     text = (ROOT / name).read_text(encoding="utf-8")
-    inside = f"{BEGIN}\n{section(WORDS[name])}\n{END}"
+    inside = f"{BEGIN}\n{section(WORDS[name])}\n\n{singles(RESULTS, LANGUAGES[name])}\n{END}"
     text = re.sub(f"{BEGIN}.*?{END}", lambda _: inside, text, flags=re.DOTALL)
     return re.sub(f"{RACE_BEGIN}.*?{RACE_END}", lambda _: raced(LANGUAGES[name]), text, flags=re.DOTALL)
 

@@ -31,7 +31,7 @@ from penstock.data.named import load
 
 RATE = 8000
 STRINGS = {"train": 4000, "validation": 200, "test": 500}
-WORDS = "--units words --epochs 20"
+WORDS = "--units words --epochs 8"
 BAR = 0.03
 RESULTS = Path(__file__).parent / "results"
 

@@ -371,7 +371,15 @@ FEW_LETTERS = (
 LEAST = "--threads 1 --log-every 3 --steps 7"
 SMALL = "--batch-size 8 --evaluate-every 0.5 --ema 0.9 --net.hidden 8 --net.dropout 0.3"
 PAIRED = "--batch-size 8 --evaluate-every 0.5 --ema 0.9 --net.width 8 --net.dropout 0.3 --accumulate 2 --sampling 0.3"
+MADE = (
+    "--batch-size 8 --evaluate-every 0.5 --ema 0.9 --net.width 4 --net.code 6 --conditional --gan.loss non-saturating"
+    " --gan.augment all --measure.examiner pixels"
+)
 VARIED = "--image.shift 1 --image.flip"
+CODED = (
+    "--batch-size 16 --evaluate-every 0.05 --ema 0.9 --accumulate 2 --net.widths 4 4 --method denoising"
+    " --image.shift 1 --image.flip"
+)
 HEARD = "--batch-size 8 --evaluate-every 0.5 --ema 0.9 --net.width 8 --net.dropout 0.3 --accumulate 2"
 
 
@@ -388,11 +396,15 @@ def words_for() -> Callable[[str, str, Path], list[str]]:
         if task == "transcribe":  # its default is two hours of Morse code
             where = [str(write_sounds(folder)), "--target", "said"]
             return [*words, *HEARD.split(), "--data", *where]
+        if task == "reconstruct":
+            return [*words, *CODED.split()]
         if task == "tag":
             return [*words, *HEARD.split(), "--data", str(write_tagged(folder / "词.conll"))]
         if task == "forecast":
             where = [str(write_series(folder / "销量.csv")), "--window.context", "14", "--window.horizon", "3"]
             return [*words, *HEARD.split(), "--data", *where]
+        if task == "generate":
+            return [*words, *MADE.split(), *VARIED.split(), "--data", str(write_pictures(folder / "图片"))]
         if task == "language":
             return [*words, "--data", str(write_text(folder / "文.txt")), *FEW_LETTERS.split()]
         if data == "default":

@@ -27,7 +27,9 @@ PAGES = {
     "text": ("docs/text.md", "docs/text.zh.md"),
     "tag": ("docs/tag.md", "docs/tag.zh.md"),
     "translate": ("docs/translate.md", "docs/translate.zh.md"),
+    "voice": ("docs/voice.md", "docs/voice.zh.md"),
     "language": ("docs/language.md", "docs/language.zh.md"),
+    "generate": ("docs/generate.md", "docs/generate.zh.md"),
 }
 BOTH = [name for pair in PAGES.values() for name in pair]
 ALL = [*BOTH, "CONTRIBUTING.md", "CHANGELOG.md", "docs/reference.md"]

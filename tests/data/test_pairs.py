@@ -11,6 +11,8 @@ import pytest
 
 from penstock.core.errors import DataError, RecipeError
 from penstock.data.dates import COUNT, dates
+from penstock.data.opened import ReadOptions
+from penstock.data.opening import open_data
 from penstock.data.pairs import MOST, Pairs, ReadPairs, open_pairs
 
 ROWS = [("one", "一"), ("two cats", "两只猫"), ("three", "三")]
@@ -130,3 +132,26 @@ def test_dates_are_right_as_far_as_their_numbers_tell() -> None:
     by_text = dict(found)
     assert sum("年" in text for text in by_text) > 500
     assert not any(re.search(r"\d/\d+/\d", text) for text in by_text if not text.startswith(("19", "20")))
+
+
+class TestNamed:
+    """Sets of pairs by their names."""
+
+    def test_one_that_is_put_there_by_hand(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        (tmp_path / "cmn-eng").mkdir()
+        (tmp_path / "cmn-eng" / "cmn.txt").write_text("Hi.\t嗨。\tby A\nRun.\t跑！\tby B\n", encoding="utf-8")
+        monkeypatch.setenv("PENSTOCK_DATA", str(tmp_path))
+        found = open_pairs("cmn-eng", ReadPairs())
+        assert (found.name, found.source, found.target) == ("cmn-eng", ["Hi.", "Run."], ["嗨。", "跑！"])
+
+    def test_one_that_is_not_there(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("PENSTOCK_DATA", str(tmp_path))
+        monkeypatch.setenv("PENSTOCK_CACHE", str(tmp_path))
+        with pytest.raises(DataError, match=r"cmn\.txt.*has no lasting address of its own.*put the file into"):
+            open_pairs("cmn-eng", ReadPairs())
+
+    def test_one_of_another_task(self) -> None:
+        with pytest.raises(RecipeError, match=r"wine has no pairs, it is for classify"):
+            open_pairs("wine", ReadPairs())
+        with pytest.raises(DataError, match="penstock train translate takes it"):
+            open_data("dates", ReadOptions())

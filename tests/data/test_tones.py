@@ -45,9 +45,10 @@ def test_digits_and_their_official_split(tmp_path: Path) -> None:
     for name in ("7_ann_4", "7_ann_5", "0_bob_0", "0_bob_12"):
         (tmp_path / "recordings" / f"{name}.wav").touch()
     (tmp_path / "recordings" / "about.wav").touch()
-    files, labels, splits = spoken_digits(tmp_path)
+    files, labels, speakers, splits = spoken_digits(tmp_path)
     assert [file.stem for file in files] == ["0_bob_0", "0_bob_12", "7_ann_4", "7_ann_5"]
     assert labels == ["0", "0", "7", "7"]
+    assert speakers == ["bob", "bob", "ann", "ann"]
     assert splits == ["test", "train", "test", "train"]
     with pytest.raises(DataError, match="7_jackson_32"):
         spoken_digits(tmp_path / "recordings")

@@ -91,7 +91,11 @@ class Rows(Watcher):
 @every_case
 def test_one_batch_can_be_learned_by_heart(task: str, data: str, tmp_path: Path, words_for: Words) -> None:
     """Without dropout, a hundred and fifty steps on the same few examples leave next to no loss."""
-    changes: dict[str, Any] = {"net.dropout": 0.0, "batch_size": 8, "precision": "float32"}
+    if task == "generate":
+        pytest.skip("a game has no loss that vanishes; see tests/recipes/test_generate.py")
+    changes: dict[str, Any] = {"batch_size": 8, "precision": "float32"}
+    if "dropout" in type(recipe_type(task).parse({}).net).model_fields:
+        changes["net.dropout"] = 0.0
     flat = task in LABELLED and data != "texts"
     changes |= {"net.hidden": [32]} if flat else SHORT.get(task, {"net.width": 32})
     if built(words_for(task, data, tmp_path)).facts["kind"] == "image":
@@ -109,7 +113,10 @@ def test_one_batch_can_be_learned_by_heart(task: str, data: str, tmp_path: Path,
     assert last < 0.05 * first
 
 
-SHORT: dict[str, dict[str, Any]] = {"language": {"context": 32, "net.width": 64, "optim.lr": 0.01}}
+SHORT: dict[str, dict[str, Any]] = {
+    "language": {"context": 32, "net.width": 64, "optim.lr": 0.01},
+    "reconstruct": {"method": "plain", "optim.lr": 0.01, "image.flip": False, "image.shift": 0},
+}
 """What lets the examples of a task be learned by heart so soon; of a text, how a piece begins cannot be foretold."""
 
 

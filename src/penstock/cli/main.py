@@ -22,7 +22,10 @@ VERBS = {
     "resume": "go on with an interrupted run, bit for bit",
     "evaluate": "measure a trained model on its test split, or on other data",
     "predict": "apply a trained model to raw rows, picture files or folders",
-    "sample": "let a model write, token by token",
+    "sample": "let a model make something new: pictures, or a text token by token",
+    "reconstruct": "code examples, and write what is made of the codes",
+    "encode": "write the codes of examples, and a map of them",
+    "interpolate": "walk from one example or seed to another",
     "runs": "list the runs, or compare some of them",
     "report": "write a run's report page again",
     "data": "list the named data sets, describe or download one",
@@ -117,7 +120,7 @@ def _give_up_output() -> None:
 
 
 def _overview() -> str:
-    verbs = "\n".join(f"  {verb:<10}{summary}" for verb, summary in VERBS.items())
+    verbs = "\n".join(f"  {verb:<12}{summary}" for verb, summary in VERBS.items())
     return f"""usage: penstock VERB ...
 
 {penstock.__doc__.splitlines()[0]}

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import sys
 from collections.abc import Mapping, Sequence
@@ -12,8 +10,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from penstock.cli.output import place_for
 from penstock.cli.verb import Verb
-from penstock.core.errors import DataError, RecipeError
+from penstock.core.csv_text import csv_text
+from penstock.core.errors import DataError
 
 
 class Predict(Verb):
@@ -52,10 +52,7 @@ def run(words: Sequence[str]) -> int:
     from penstock.run.run import load
 
     if given.output is not None:
-        target = Path(given.output)
-        if target.is_dir() or not target.parent.is_dir():
-            problem = "is a folder" if target.is_dir() else f"there is no folder {str(target.parent)!r}"
-            raise RecipeError("--output", f"{given.output}: {problem}", "give a file in a folder that exists")
+        place_for(given.output)
     inputs = [item for one in given.inputs for item in (_lines() if one == "-" else [one])]
     predictions = load(given.run, runs=given.runs).predict(inputs)
     if given.format == "json":
@@ -84,22 +81,16 @@ def as_csv(predictions: Sequence[Mapping[str, Any]]) -> str:
 
     A text that a spreadsheet would take for a formula gets an apostrophe in front.
     """
-    file = io.StringIO()
-    writer = csv.writer(file, lineterminator="\n")
     first = predictions[0] if predictions else {}
     plain = [
-        name for name in ("input", "time", "column", "prediction") if name in first or name in ("input", "prediction")
+        name
+        for name in ("input", "time", "column", "prediction", "error", "threshold")
+        if name in first or name in ("input", "prediction")
     ]
     groups = [(name, one, list(first[name])) for name, one in _GROUPS.items() if name in first]
-    writer.writerow([*plain, *(_inert(f"{one} {key}") for _, one, keys in groups for key in keys)])
-    for row in predictions:
-        shares = [f"{row[name][key]:.6g}" for name, _, keys in groups for key in keys]
-        writer.writerow([*(_inert(row[name]) for name in plain), *shares])
-    return file.getvalue()
+    header = [*plain, *(f"{one} {key}" for _, one, keys in groups for key in keys)]
+    shares = ([f"{row[name][key]:.6g}" for name, _, keys in groups for key in keys] for row in predictions)
+    return csv_text(header, ([*(row[name] for name in plain), *more] for row, more in zip(predictions, shares)))
 
 
 _GROUPS = {"probabilities": "probability", "quantiles": "quantile"}
-
-
-def _inert(cell: object) -> object:
-    return f"'{cell}" if isinstance(cell, str) and cell.startswith(("=", "+", "-", "@", "\t", "\r")) else cell

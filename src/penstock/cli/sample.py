@@ -4,22 +4,29 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
 from penstock.cli.verb import Verb
 from penstock.core.errors import RecipeError
 
+if TYPE_CHECKING:
+    from penstock.run.run import Run
+
 
 class Sample(Verb):
-    """What to write."""
+    """What to make."""
 
-    usage = "penstock sample RUN [--prompt TEXT] [--temperature NUMBER] [--top-k N] [--top-p SHARE] [--seed N]"
+    usage = "penstock sample RUN [--count N] [--seed N] [--label CLASS] [--output FILE] [--prompt TEXT] ..."
     summary = (
-        "Let a model that has learned a language write, token by token to the terminal. The same seed writes the same."
+        "Let a generative model make something new: pictures on a sheet, or into a folder, a file each; a model that "
+        "has learned a language writes, token by token to the terminal. The same seed makes the same."
     )
     examples = (
+        "penstock sample runs/generate/fashion-mnist-dcgan --count 100 --output sheet.png",
+        "penstock sample runs/generate/fashion-mnist-dcgan --count 500 --label 'Ankle boot' --output boots/",
         "penstock sample runs/language/pydoc-lstm --prompt 'The yield statement'",
         "penstock sample runs/language/poems-lstm --temperature 0.7 --top-p 0.9 --count 3",
         "penstock sample runs/language/tang-quatrains-lstm --condition form=五言",
@@ -27,6 +34,16 @@ class Sample(Verb):
     positional = ("run",)
 
     run: Annotated[str, Field(description="folder or name of the run")]
+    count: Annotated[
+        int | None, Field(ge=1, le=10**6, description="how many; 64 pictures, or one text, if not given")
+    ] = None
+    seed: Annotated[
+        int, Field(ge=0, lt=1 << 62, description="of the first text (the next has the next), or of all")
+    ] = 0
+    label: Annotated[str | None, Field(description="of which class, of a model trained with --conditional")] = None
+    output: Annotated[
+        str | None, Field(description="where pictures go; samples.png if not given. A folder gets a file each")
+    ] = None
     prompt: Annotated[str, Field(description="how the text begins")] = ""
     length: Annotated[int, Field(ge=1, le=10**7, description="tokens to write, at most")] = 500
     temperature: Annotated[
@@ -39,24 +56,49 @@ class Sample(Verb):
     condition: Annotated[
         list[str], Field(description="what kind of text, as name=value, of a model trained with --condition")
     ] = Field(default_factory=list)
-    count: Annotated[int, Field(ge=1, le=10**6, description="how many texts")] = 1
-    seed: Annotated[int, Field(ge=0, lt=1 << 62, description="of the first text; the next has the next number")] = 0
     runs: Annotated[str, Field(description="the folder of all runs")] = "runs"
 
 
+OF_TEXTS, OF_PICTURES = ("prompt", "length", "temperature", "top_k", "top_p", "condition"), ("label", "output")
+
+
 def run(words: Sequence[str]) -> int:
-    """Write."""
+    """Make or write, as the model does."""
     given = Sample.read(words)
     if given is None:
         return 0
     known = dict(_pair(text) for text in given.condition)
-    prompt = given.prompt.encode("utf-8", "replace").decode()  # a terminal may hand over bytes that are no text
-    from penstock.engine.tuning.threads import set_threads
+    from penstock.recipes.making import Maker
     from penstock.run.run import load
 
-    set_threads(1)  # token by token there is little to share, and much to wait for
     trained = load(given.run, runs=given.runs)
-    for number in range(given.count):
+    makes = isinstance(trained.trained, Maker)
+    for name in OF_TEXTS if makes else OF_PICTURES:
+        if name in given.model_fields_set:
+            problem = "this model writes no texts" if makes else "this model makes no pictures"
+            raise RecipeError(f"--{name.replace('_', '-')}", problem, "leave it out")
+    if makes:
+        _make(trained, given)
+    else:
+        _write(trained, given, known)
+    return 0
+
+
+def _make(trained: Run, given: Sample) -> None:
+    """Into a file or a folder."""
+    made = trained.sample(given.count or 64, seed=given.seed, label=given.label)
+    target = Path(given.output or f"samples{made.ending}")
+    made.write(target)
+    print(f"wrote {len(made.array):,} samples to {target}", file=sys.stderr)
+
+
+def _write(trained: Run, given: Sample, known: dict[str, str]) -> None:
+    """To the terminal."""
+    from penstock.engine.tuning.threads import set_threads
+
+    set_threads(1)  # token by token there is little to share, and much to wait for
+    prompt = given.prompt.encode("utf-8", "replace").decode()  # a terminal may hand over bytes that are no text
+    for number in range(given.count or 1):
         pieces = trained.write(
             prompt,
             temperature=given.temperature,
@@ -71,7 +113,6 @@ def run(words: Sequence[str]) -> int:
             sys.stdout.write(_shown(piece))
             sys.stdout.flush()
         sys.stdout.write("\n")
-    return 0
 
 
 def _pair(text: str) -> tuple[str, str]:

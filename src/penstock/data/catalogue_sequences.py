@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from penstock.data.dates import COUNT
 from penstock.data.download import RemoteFile, kept_as_it_is
 from penstock.data.named_set import NamedSet
 from penstock.data.spoken import FOLDER
@@ -47,6 +48,54 @@ SEQUENCES: dict[str, NamedSet] = {
         licence="none needed: generated",
         home="comes along",
         target="level",
+    ),
+    "dates": NamedSet(
+        name="dates",
+        task="translate",
+        kind="pairs",
+        summary="dates as people of 13 countries write them, and in ISO 8601",
+        rows=COUNT,
+        licence="generated",
+        home="Penstock itself",
+        target="target",
+    ),
+    "cmn-eng": NamedSet(
+        name="cmn-eng",
+        task="translate",
+        kind="pairs",
+        summary="English sentences and their Chinese translations by volunteers of Tatoeba",
+        rows=29_155,
+        licence="CC BY 2.0 FR",
+        home="https://www.manythings.org/anki/",
+        target="target",
+        files=(
+            RemoteFile(
+                "",
+                "5f216a96299b133dccc5efd3278135f038fb118c3d8071743ddd82df04c7ba4d",
+                4_151_192,
+                arrives_as="cmn.txt",
+                save_as="cmn.txt",
+            ),
+        ),
+    ),
+    "aapl": NamedSet(
+        name="aapl",
+        task="forecast",
+        kind="series",
+        summary="the share of Apple, 506 trading days from February 2015: prices and volume",
+        rows=506,
+        licence="MIT",
+        home="https://github.com/plotly/datasets",
+        target="Close",
+        files=(
+            RemoteFile(
+                "",
+                "7cf46a678c81376135a8be4f066bce1891fa0858250822779091f3a89a4f8b60",
+                36_116,
+                arrives_as="aapl_daily.csv",
+                save_as="aapl_daily.csv",
+            ),
+        ),
     ),
     "python-topics": NamedSet(
         name="python-topics",

@@ -63,6 +63,29 @@ def list_classes(folder: Path, sort: Sort) -> Listing:
     return Listing(files, labels, None, root, empty)
 
 
+def list_files(folder: Path, sort: Sort) -> Listing:
+    """The files of one sort in a folder and below, whether in class folders or not, in train, val and test or not.
+
+    The class of a file is the sub-folder that it lies in; all are "" where some lie in none. Raises DataError where
+    there is no file.
+    """
+    root = existing_folder(folder)
+    tops = {unicodedata.normalize("NFC", top.name).casefold(): top for top in _folders(root)}
+    divided = "train" in tops and tops.keys() <= _SPLITS.keys() and not _files(root, sort)
+    parts = {top: _SPLITS[name] for name, top in tops.items()} if divided else {root: ""}
+    files: list[Path] = []
+    labels: list[str] = []
+    splits: list[str] = []
+    for top in sorted(parts, key=lambda top: list(_SPLITS.values()).index(parts[top]) if divided else 0):
+        inside = find_files(top, sort)
+        places = [file.relative_to(top).parts for file in inside]
+        files += inside
+        labels += [unicodedata.normalize("NFC", place[0]) if len(place) > 1 else "" for place in places]
+        splits += [parts[top]] * len(inside)
+    known = all(labels)
+    return Listing(files, labels if known else [""] * len(files), splits if divided else None, root)
+
+
 def find_files(folder: Path, sort: Sort) -> list[Path]:
     """Every file of a sort in a folder and below, in natural order. Raises DataError where there is none."""
     found = _files_below(existing_folder(folder), set(), sort)

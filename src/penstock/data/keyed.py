@@ -17,10 +17,12 @@ KEY, INDEX = "key", "index"
 class Keyed:
     """After the transform `first`, adds "key" (B,), a number for each example and epoch, and "index" (B,).
 
-    In a held-out source, whose seed is always the same, an example keeps its key.
+    In a held-out source, whose seed is always the same, an example keeps its key. `places` (N,) int64 tells of all
+    examples which index each gets, where it is to be another than its own: its place among those to be learned.
     """
 
     first: Transform | None = None
+    places: Tensor | None = None
 
     def __call__(self, batch: Batch, indices: Tensor, seed: int) -> Batch:
         """The batch with two fields more."""
@@ -28,4 +30,5 @@ class Keyed:
             batch = self.first(batch, indices, seed)
         device = next(iter(batch.values())).device
         indices = indices.to(device)
-        return Batch(batch, key=keys_of(seed, indices), index=indices)
+        index = indices if self.places is None else self.places.to(device)[indices]
+        return Batch(batch, key=keys_of(seed, indices), index=index)

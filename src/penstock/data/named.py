@@ -46,6 +46,8 @@ class Recordings:
     files: list[Path] = field(default_factory=list)
     samples: list[np.ndarray] | None = None
     rate: int | None = None
+    about: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """What else is known of each, by columns."""
 
 
 @dataclass(frozen=True)
@@ -107,7 +109,7 @@ def download(name: str, progress: Callable[[int, int], None] | None = None) -> P
 
     for file in lacking:
         if not file.url:
-            problem = f"{file.save_as} is a selection that has no address of its own (from {describe(name).home})"
+            problem = f"{file.save_as}, of {describe(name).home}, has no lasting address of its own"
             raise DataError(name, problem, f"put the file into {folder}, or name its folder in PENSTOCK_DATA")
 
     def count(received: int) -> None:
@@ -125,8 +127,8 @@ def load(name: str, progress: Callable[[int, int], None] | None = None) -> Loade
     """The content of a named set, downloaded first where it is nowhere on this machine."""
     known = describe(name)
     if known.by_hand is not None:
-        files, digits, division = spoken_digits(locate(name))
-        recordings = Recordings([file.name for file in files], digits, files)
+        files, digits, speakers, division = spoken_digits(locate(name))
+        recordings = Recordings([file.name for file in files], digits, files, about={"speaker": speakers})
         return Loaded(sounds=recordings, splits=np.array(division), target=known.target)
     if known.kind == "audio":
         return _generated(known)

@@ -18,8 +18,8 @@ class NamedSet:
     """
 
     name: str
-    task: Literal["classify", "regress", "language", "transcribe", "forecast", "tag"]
-    kind: Literal["image", "table", "text", "audio", "series", "words"]
+    task: Literal["classify", "regress", "language", "transcribe", "forecast", "tag", "translate"]
+    kind: Literal["image", "table", "text", "audio", "series", "words", "pairs"]
     summary: str
     rows: int
     licence: str

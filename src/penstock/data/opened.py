@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from penstock.core.errors import RecipeError, suggest
 from penstock.data.tables import MISSING, clean_cells, read_table
 
 
@@ -81,6 +82,8 @@ class ImageData:
     listed: bool = False
     """By a table, of which the columns `left_out` play no part."""
     left_out: Sequence[str] = ()
+    about: pd.DataFrame | None = None
+    """What else is known of each, by columns."""
 
 
 @dataclass(frozen=True)
@@ -123,6 +126,21 @@ class SoundData:
     listed: bool = False
     """By a table, of which the columns `left_out` play no part."""
     left_out: Sequence[str] = ()
+    about: pd.DataFrame | None = None
+    """What else is known of each, by columns."""
+
+    @property
+    def choices(self) -> list[str]:
+        """The columns that can be its labels, where there are several."""
+        names = [] if self.about is None or self.listed else [str(name) for name in self.about.columns]
+        return names if len(names) > 1 else []
+
+    def labelled(self, target: str) -> SoundData:
+        """With another column of what is known for the labels. Raises RecipeError where there is no such column."""
+        if self.about is None or target not in self.choices:
+            problem = f"there is no column {target!r} in {self.origin}"
+            raise RecipeError("target", problem, suggest(target, self.choices))
+        return replace(self, labels=self.about[target])
 
 
 Opened = TableData | ImageData | TextData | SoundData

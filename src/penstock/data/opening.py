@@ -5,14 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
+from torch import Tensor
 
 from penstock.core.errors import DataError, suggest
 from penstock.data.arrays import read_idx, read_npz
 from penstock.data.audio import SOUNDS
-from penstock.data.class_folders import Listing, holds, list_classes
+from penstock.data.class_folders import Listing, Sort, holds, list_classes, list_files
 from penstock.data.download import show_progress
 from penstock.data.encoding import read_text
 from penstock.data.images import PICTURES
@@ -29,15 +31,17 @@ PARTS = {"train": "train", "val": "validation", "valid": "validation", "validati
 
 
 _IDX = re.compile(rf"({'|'.join(PARTS)}|t10k)-(images|labels)[-.]idx[0-9]-ubyte(?:\.gz)?")
+_NOT_LABELLED = {"words": "a tag for every word", "pairs": "a text for every text"}
 
 
-def open_data(where: str, options: ReadOptions, supplied: object = None) -> Opened:
+def open_data(where: str, options: ReadOptions, supplied: object = None, *, labelled: bool = True) -> Opened:
     """Read the data named by `where`, or the object `supplied` in its place: a DataFrame, or (inputs, targets) arrays.
 
+    Where they need not be `labelled`, files may lie in any folder, arrays come without targets, and labels are missing.
     Raises DataError for what does not exist or cannot be understood.
     """
     if supplied is not None:
-        return _from_object(where, supplied, options)
+        return _from_object(where, supplied, options, labelled)
     path = Path(where)
     if where in NAMED and not path.exists():
         return _named(where)
@@ -48,22 +52,23 @@ def open_data(where: str, options: ReadOptions, supplied: object = None) -> Open
         problem = "neither a file or folder that exists nor the name of a data set"
         raise DataError(where, problem, suggest(where, there))
     if path.is_dir():
-        return _from_folder(path, options)
+        return _from_folder(path, options, labelled)
     if path.name.endswith(ARRAY_SUFFIXES):
-        return _from_arrays(path.stem, str(path), read_npz(path))
+        return _from_arrays(path.stem, str(path), read_npz(path), labelled)
     return TableData(path.stem, str(path), options.read(path))
 
 
 def _named(name: str) -> TableData | ImageData | SoundData:
-    if NAMED[name].kind == "words":
-        raise DataError(
-            name, "it has a tag for every word, not a label for each example", "penstock train tag takes it"
-        )
+    if NAMED[name].kind in _NOT_LABELLED:
+        problem, task = _NOT_LABELLED[NAMED[name].kind], NAMED[name].task
+        raise DataError(name, f"it has {problem}, not a label for each example", f"penstock train {task} takes it")
     loaded = load(name, show_progress)
     if loaded.sounds is not None:
         found = loaded.sounds
         labels = pd.Series(found.labels, index=found.places, name=loaded.target or "class", dtype=object)
-        return SoundData(name, name, Sounds(found.files, found.samples, found.rate), labels, loaded.splits)
+        about = labels.to_frame().assign(**found.about)
+        sounds = Sounds(found.files, found.samples, found.rate)
+        return SoundData(name, name, sounds, labels, loaded.splits, about=about)
     if loaded.frame is not None:
         return TableData(name, name, loaded.frame, loaded.target, loaded.splits)
     assert loaded.images is not None
@@ -71,7 +76,7 @@ def _named(name: str) -> TableData | ImageData | SoundData:
     return _pictures(name, name, loaded.images, loaded.labels, loaded.splits)
 
 
-def _from_folder(folder: Path, options: ReadOptions) -> Opened:
+def _from_folder(folder: Path, options: ReadOptions, labelled: bool) -> Opened:
     """A folder of tables named by split, of idx files, or of a sub-folder for each class."""
     tables: dict[str, Path] = {}
     for path in sorted(folder.iterdir()):
@@ -93,20 +98,30 @@ def _from_folder(folder: Path, options: ReadOptions) -> Opened:
     if any(_IDX.fullmatch(path.name) for path in folder.iterdir()):
         return _from_idx(folder)
     if not holds(folder, PICTURES) and holds(folder, SOUNDS):
-        return _from_sounds(folder)
+        return _from_sounds(folder, labelled)
     if not holds(folder, PICTURES) and holds(folder, TEXTS):
         return _from_texts(folder, options.encoding)
-    listing = list_classes(folder, PICTURES)
-    return _from_listing(folder.resolve().name, str(folder), listing)
+    return _from_listing(folder.resolve().name, str(folder), _listed(folder, PICTURES, labelled))
 
 
-def _from_sounds(folder: Path) -> SoundData:
+def _listed(folder: Path, sort: Sort, labelled: bool) -> Listing:
+    return list_classes(folder, sort) if labelled else list_files(folder, sort)
+
+
+def _from_sounds(folder: Path, labelled: bool) -> SoundData:
     """A folder of sound files, with a sub-folder for each class."""
-    listing = list_classes(folder, SOUNDS)
+    listing = _listed(folder, SOUNDS, labelled)
+    labels, splits = _labels_of(listing), None if listing.splits is None else np.array(listing.splits)
+    sounds = Sounds(listing.files)
+    about = labels.to_frame()
+    return SoundData(folder.resolve().name, str(folder), sounds, labels, splits, listing.empty, about=about)
+
+
+def _labels_of(listing: Listing) -> pd.Series[Any]:
+    """The classes, None where there are none, by the place of each file."""
     places = [str(file.relative_to(listing.root)) for file in listing.files]
-    labels = pd.Series(listing.labels, index=places, name="class", dtype=object)
-    splits = None if listing.splits is None else np.array(listing.splits)
-    return SoundData(folder.resolve().name, str(folder), Sounds(listing.files), labels, splits, listing.empty)
+    labels = [label or None for label in listing.labels]
+    return pd.Series(labels, index=places, name="class", dtype=object)
 
 
 def _from_texts(folder: Path, encoding: str) -> TextData:
@@ -120,10 +135,9 @@ def _from_texts(folder: Path, encoding: str) -> TextData:
 
 
 def _from_listing(name: str, origin: str, listing: Listing) -> ImageData:
-    places = [str(file.relative_to(listing.root)) for file in listing.files]
-    labels = pd.Series(listing.labels, index=places, name="class", dtype=object)
-    splits = None if listing.splits is None else np.array(listing.splits)
-    return ImageData(name, origin, Pictures(places, files=listing.files), labels, splits, listing.empty)
+    labels, splits = _labels_of(listing), None if listing.splits is None else np.array(listing.splits)
+    pictures = Pictures([str(place) for place in labels.index], files=listing.files)
+    return ImageData(name, origin, pictures, labels, splits, listing.empty, about=labels.to_frame())
 
 
 def _from_idx(folder: Path) -> ImageData:
@@ -145,7 +159,9 @@ def _from_idx(folder: Path) -> ImageData:
     return _pictures(folder.resolve().name, str(folder), images, labels, splits)
 
 
-def _from_arrays(name: str, origin: str, arrays: Mapping[str, np.ndarray]) -> TableData | ImageData:
+def _from_arrays(
+    name: str, origin: str, arrays: Mapping[str, np.ndarray], labelled: bool = True
+) -> TableData | ImageData:
     """x_train, y_train, x_test, y_test (and x_val, y_val), or x and y, as in the archives of Keras and MedMNIST."""
     found: dict[str, tuple[np.ndarray, np.ndarray]] = {}
     for first, second in (("x", "y"), ("images", "labels"), ("data", "target"), ("X", "Y"), ("X", "y")):
@@ -154,6 +170,8 @@ def _from_arrays(name: str, origin: str, arrays: Mapping[str, np.ndarray]) -> Ta
                 inputs, targets = (name.strip("_") for name in names)
                 if inputs in arrays and targets in arrays:
                     found.setdefault(PARTS.get(part, "train"), (arrays[inputs], arrays[targets]))
+                elif inputs in arrays and not labelled:
+                    found.setdefault(PARTS.get(part, "train"), (arrays[inputs], np.full(len(arrays[inputs]), None)))
     if "train" not in found:
         there = ", ".join(arrays)
         raise DataError(
@@ -169,16 +187,19 @@ def _from_arrays(name: str, origin: str, arrays: Mapping[str, np.ndarray]) -> Ta
     return _labelled(name, origin, x, y, splits)
 
 
-def _from_object(name: str, supplied: object, options: ReadOptions) -> TableData | ImageData:
+def _from_object(name: str, supplied: object, options: ReadOptions, labelled: bool) -> TableData | ImageData:
     if isinstance(supplied, pd.DataFrame):
         frame = supplied.rename(columns=str)
         if not all(isinstance(place, str) for place in frame.index):
             frame = frame.set_axis([f"row {i}" for i in range(len(frame))], axis=0)
         return TableData(name, name, options.clean(frame))
     if isinstance(supplied, Mapping):
-        return _from_arrays(name, name, {str(key): _array(str(key), value) for key, value in supplied.items()})
+        arrays = {str(key): _array(str(key), value) for key, value in supplied.items()}
+        return _from_arrays(name, name, arrays, labelled)
     if isinstance(supplied, Sequence) and len(supplied) == 2:
         return _from_arrays(name, name, {"x": _array("x", supplied[0]), "y": _array("y", supplied[1])})
+    if isinstance(supplied, np.ndarray | Tensor) and not labelled:
+        return _from_arrays(name, name, {"x": np.asarray(supplied)}, labelled)
     raise DataError("data", f"cannot train on {type(supplied).__name__}", "give a path, a name, a DataFrame, or (x, y)")
 
 
@@ -208,15 +229,17 @@ def _labelled(name: str, origin: str, x: np.ndarray, y: np.ndarray, splits: np.n
         raise DataError(origin, f"inputs of shape {x.shape}", "give (N, F) for a table, (N, H, W) or more for pictures")
     if x.ndim == 2:
         frame = pd.DataFrame(x, columns=[f"x{i}" for i in range(x.shape[1])])
-        frame["y"] = y[:, 0]
-        return TableData(name, origin, frame.set_axis([f"row {i}" for i in range(len(frame))], axis=0), "y", splits)
+        target = None if pd.isna(y).all() else "y"
+        frame = frame if target is None else frame.assign(y=y[:, 0])
+        return TableData(name, origin, frame.set_axis([f"row {i}" for i in range(len(frame))], axis=0), target, splits)
     return _pictures(name, origin, x, y[:, 0], splits)
 
 
 def _pictures(name: str, origin: str, images: np.ndarray, labels: np.ndarray, splits: np.ndarray | None) -> ImageData:
     places = [f"{name}[{i}]" for i in range(len(images))]
     pictures = Pictures(places, pixels=as_pixels(images, origin))
-    return ImageData(name, origin, pictures, pd.Series(labels, index=places, name="class"), splits)
+    known = pd.Series(labels, index=places, name="class")
+    return ImageData(name, origin, pictures, known, splits, about=known.to_frame())
 
 
 def as_pixels(images: np.ndarray, where: str) -> np.ndarray:

@@ -11,7 +11,10 @@ import numpy as np
 import pandas as pd
 
 from penstock.core.errors import DataError, RecipeError, suggest
+from penstock.data.dates import dates
+from penstock.data.download import show_progress
 from penstock.data.encoding import read_text
+from penstock.data.named import NAMED, locate
 from penstock.data.paths import existing_file
 from penstock.data.tables import read_table
 
@@ -58,17 +61,20 @@ def open_pairs(where: str, how: ReadPairs, supplied: object = None) -> Pairs:
     """
     if supplied is not None:
         found = _from_rows("pairs", "an object", _rows(supplied))
-    elif where == DATES and not Path(where).exists():
-        found = _dates()
+    elif where in NAMED and not Path(where).exists():
+        found = _named(where)
     else:
         found = _from_path(Path(where).expanduser(), how)
     return found.turned_round() if how.reverse else found
 
 
-def _dates() -> Pairs:
-    from penstock.data.dates import dates
-
-    return _from_rows(DATES, "generated: dates in 13 writings of the world, and in ISO 8601", dates())
+def _named(name: str) -> Pairs:
+    if NAMED[name].kind != "pairs":
+        known = [other for other, found in NAMED.items() if found.kind == "pairs"]
+        raise RecipeError("data", f"{name} has no pairs, it is for {NAMED[name].task}", suggest(name, known))
+    if name == DATES:
+        return _from_rows(DATES, "generated: dates in 13 writings of the world, and in ISO 8601", dates())
+    return _separated(locate(name, show_progress) / NAMED[name].files[0].save_as, "utf-8", name)
 
 
 def _from_path(path: Path, how: ReadPairs) -> Pairs:
@@ -107,7 +113,7 @@ def _folder(folder: Path, how: ReadPairs) -> Pairs:
     )
 
 
-def _separated(path: Path, encoding: str) -> Pairs:
+def _separated(path: Path, encoding: str, name: str | None = None) -> Pairs:
     """Lines of two texts with a tab between them; what comes after a second tab is not read."""
     rows: list[tuple[str, str, str]] = []
     for number, line in _lines(path, encoding):
@@ -117,7 +123,7 @@ def _separated(path: Path, encoding: str) -> Pairs:
                 f"{path}:{number}", "there is no tab in this line, so no pair", "put a tab between the two texts"
             )
         rows.append((f"{path.name}:{number}", cells[0], cells[1]))
-    return _from_rows(path.name.split(".")[0], str(path), [row[1:] for row in rows], [row[0] for row in rows])
+    return _from_rows(name or path.name.split(".")[0], str(path), [row[1:] for row in rows], [row[0] for row in rows])
 
 
 def _parallel(one: Path, other: Path, encoding: str) -> Pairs:

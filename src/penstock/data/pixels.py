@@ -17,10 +17,19 @@ from penstock.data.examples import Examples
 
 @dataclass(frozen=True)
 class PixelScaling:
-    """Each channel to mean 0 and standard deviation 1, by the statistics of the training split (in 0..255)."""
+    """Each channel to mean 0 and standard deviation 1, by the statistics of the training split (in 0..255).
+
+    `binary` then makes 1 of what is at least half, and 0 of the rest.
+    """
 
     mean: Sequence[float]
     std: Sequence[float]
+    binary: bool = False
+
+    @classmethod
+    def unit(cls, channels: int, *, binary: bool = False) -> PixelScaling:
+        """To 0..1, whatever the pictures are like."""
+        return cls([0.0] * channels, [255.0] * channels, binary)
 
     @classmethod
     def fit(cls, examples: Examples, indices: Tensor, limit: int = 10_000) -> PixelScaling:
@@ -39,11 +48,17 @@ class PixelScaling:
     def __call__(self, pixels: Tensor) -> Tensor:
         """(B, C, H, W) uint8 to float32."""
         factor, offset = _constants(tuple(self.mean), tuple(self.std), pixels.device)
-        return torch.addcmul(offset, pixels.to(torch.float32), factor)
+        scaled = torch.addcmul(offset, pixels.to(torch.float32), factor)
+        return (scaled >= 0.5).to(torch.float32) if self.binary else scaled
+
+    def back(self, scaled: Tensor) -> Tensor:
+        """The reverse, to the nearest byte: (B, C, H, W) float32 to uint8."""
+        mean, std = (torch.tensor(values, device=scaled.device).view(-1, 1, 1) for values in (self.mean, self.std))
+        return (scaled * std + mean).round().clamp(0, 255).to(torch.uint8)
 
     def to_json(self) -> dict[str, Any]:
         """For the model's folder."""
-        return {"mean": list(self.mean), "std": list(self.std)}
+        return {"mean": list(self.mean), "std": list(self.std)} | ({"binary": True} if self.binary else {})
 
 
 @dataclass(frozen=True)

@@ -13,10 +13,13 @@ from penstock.core.batch import Batch
 from penstock.core.random import derive, keyed_uniform
 from penstock.data.examples import Examples
 from penstock.data.ragged import LENGTH
+from penstock.nn.log_spectrum import LogSpectrum
 from penstock.nn.spectrogram import LogMel
 from penstock.nn.steps import within
 
 AUDIO = "audio"
+Spectrogram = LogMel | LogSpectrum
+"""How sounds are seen: as they are heard, or so that they can be made again."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +30,7 @@ class BandScaling:
     std: Sequence[float]
 
     @classmethod
-    def fit(cls, examples: Examples, indices: Tensor, spectrogram: LogMel, limit: int = 2_000) -> BandScaling:
+    def fit(cls, examples: Examples, indices: Tensor, spectrogram: Spectrogram, limit: int = 2_000) -> BandScaling:
         """From at most `limit` training examples, evenly spaced."""
         chosen = indices[:: max(-(-len(indices) // limit), 1)]
         count, total, squares = 0, torch.zeros(()), torch.zeros(())
@@ -45,6 +48,11 @@ class BandScaling:
         """(B, T, M) to the same shape."""
         mean, std = (torch.tensor(values, device=bands.device) for values in (self.mean, self.std))
         return (bands - mean) / std
+
+    def back(self, scaled: Tensor) -> Tensor:
+        """The reverse, (..., M)."""
+        mean, std = (torch.tensor(values, device=scaled.device) for values in (self.mean, self.std))
+        return scaled * std + mean
 
     def to_json(self) -> dict[str, Any]:
         """For the model's folder."""
@@ -92,7 +100,7 @@ class Vary:
 class SoundTransform:
     """What a source does to a batch of waveforms: vary (training only), then to scaled log-mel spectrograms."""
 
-    spectrogram: LogMel
+    spectrogram: Spectrogram
     scaling: BandScaling
     vary: Vary | None = None
 

@@ -14,8 +14,8 @@ TEST = 5  # recordings of each digit and speaker
 _NAME = re.compile(r"([0-9])_(\w+)_([0-9]+)\.wav")
 
 
-def spoken_digits(folder: Path) -> tuple[list[Path], list[str], list[str]]:
-    """Files in natural order, the digit in each, and "train" or "test", the split of its authors.
+def spoken_digits(folder: Path) -> tuple[list[Path], list[str], list[str], list[str]]:
+    """Files in natural order, the digit in each, its speaker, and "train" or "test", the split of its authors.
 
     Raises DataError where the folder has none.
     """
@@ -24,4 +24,4 @@ def spoken_digits(folder: Path) -> tuple[list[Path], list[str], list[str]]:
     if not found:
         raise DataError(folder / FOLDER, "no file in it is named like 7_jackson_32.wav", "unpack the set anew")
     splits = ["test" if int(match[3]) < TEST else "train" for _, match in found]
-    return [path for path, _ in found], [match[1] for _, match in found], splits
+    return [path for path, _ in found], [match[1] for _, match in found], [match[2] for _, match in found], splits

@@ -65,7 +65,8 @@ class Plan(Settings):
     keep_memory: Annotated[
         bool, Field(description="keep freed memory for the next step instead of giving it back to the system (Linux)")
     ] = True
-    fused: Annotated[bool, Field(description="use torch's fused optimizer kernels, and its backward pass directly")] = (
-        True
-    )
+    fused: Annotated[
+        bool,
+        Field(description="use torch's fused optimizer kernels, its backward pass directly, and GRUs computed at once"),
+    ] = True
     seed: Annotated[int, Field(ge=0, lt=1 << 63, description="all randomness follows from it")] = 0

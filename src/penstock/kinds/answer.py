@@ -12,6 +12,7 @@ from torch import Tensor
 
 from penstock.core.objective import Evaluation
 from penstock.data.ragged import Stored
+from penstock.kinds.kind import Material
 
 Series = pd.Series
 
@@ -38,6 +39,10 @@ class Answer(ABC):
     @abstractmethod
     def encode(self, labels: Series[Any]) -> Stored:
         """Labels to targets, N of them. Raises DataError for a label that is missing or cannot be one."""
+
+    def fields(self, material: Material) -> dict[str, Stored]:
+        """What an example has besides its input, by field, N of each. Raises as `encode`."""
+        return {"target": self.encode(material.labels)}
 
     @abstractmethod
     def facts(self, labels: Series[Any], splits: Mapping[str, np.ndarray]) -> dict[str, Any]:

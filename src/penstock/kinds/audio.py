@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -23,10 +23,11 @@ from penstock.data.examples import Examples, InMemory
 from penstock.data.opened import SoundData
 from penstock.data.paths import unreadable
 from penstock.data.ragged import LENGTH, Ragged, Stored
-from penstock.data.sounds import AUDIO, BandScaling, SoundTransform, Vary
+from penstock.data.sounds import AUDIO, BandScaling, SoundTransform, Spectrogram, Vary
 from penstock.data.sources import Transform
-from penstock.kinds.audit import audit_contents
+from penstock.kinds.audit import asked, audit_contents
 from penstock.kinds.kind import Kind, Material, Shown
+from penstock.nn.log_spectrum import LogSpectrum
 from penstock.nn.spectrogram import LogMel
 
 FASTEST = 16_000
@@ -46,6 +47,8 @@ class ReadSounds:
     masks: int | None = None
     memory: float = 4.0
     skip_bad: int = 0
+    again: bool = False
+    """So that sounds can be made of what is seen of them."""
 
 
 class AudioKind(Kind):
@@ -55,7 +58,7 @@ class AudioKind(Kind):
     default_model = "speech"
     inputs = (AUDIO, AUDIO + LENGTH)
 
-    def __init__(self, spectrogram: LogMel, scaling: BandScaling, vary: Vary | None = None) -> None:
+    def __init__(self, spectrogram: Spectrogram, scaling: BandScaling, vary: Vary | None = None) -> None:
         self.spectrogram, self.scaling, self.vary = spectrogram, scaling, vary
 
     def sizes(self) -> dict[str, Any]:
@@ -95,7 +98,9 @@ class AudioKind(Kind):
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> AudioKind:
         """The reverse of `to_json`."""
-        return cls(LogMel(**value["spectrogram"]), BandScaling(**value["scaling"]))
+        seen = value["spectrogram"]
+        spectrogram = LogSpectrum(**seen) if "points" in seen else LogMel(**seen)
+        return cls(spectrogram, BandScaling(**value["scaling"]))
 
 
 class AudioMaterial(Material):
@@ -109,12 +114,13 @@ class AudioMaterial(Material):
 
     def __init__(self, data: SoundData, reading: ReadSounds, vary: Vary) -> None:
         self.name, self.origin, self.empty, self.left_out = data.name, data.origin, data.empty, data.left_out
-        self.labels, self.given, self.sounds = data.labels, data.splits, data.sounds
-        unlisted = () if data.listed else ("table", "target", "columns", "split.column")
+        self.labels, self.given, self.sounds, self.about = data.labels, data.splits, data.sounds, data.about
+        unlisted = () if data.listed else ("table", "columns", "split.column", *(() if data.choices else ("target",)))
         self.foreign = ("image", "text", "series", *unlisted)
         self._reading, self._vary = reading, vary
         self._headers: list[Sound] = []
-        self._rate, self._spectrogram = 0, LogMel(rate=FASTEST)
+        self._rate = 0
+        self._spectrogram: Spectrogram = LogMel(rate=FASTEST)
         self._held: Ragged | None = None
         if self.sounds.samples is None:
             self._read_headers()
@@ -128,15 +134,22 @@ class AudioMaterial(Material):
             rate = min(usual, FASTEST) if reading.rate is None else reading.rate
         elif reading.rate not in (None, rate):
             raise RecipeError("audio.rate", f"these sounds are made at {rate:,} samples a second", "leave it out")
+        if reading.again:
+            self._vary = Vary(noise=None, speed=0, masks=0)
+            self.decided = {"audio": {"rate": rate}}
+            return self._fitted(LogSpectrum.usual(rate), rows)
         low = rate < SPEECH
         bands, hop = reading.bands or (24 if low else 64), reading.hop or (0.02 if low else 0.01)
-        spectrogram = self._spectrogram = LogMel(rate=rate, bands=bands, hop=hop)
-        self._settle(rate)
-        assert self._held is not None
-        examples = InMemory({AUDIO: self._held})
         masks = reading.masks if reading.masks is not None else 0 if low else 2
         self._vary = replace(self._vary, masks=masks)
         self.decided = {"audio": {"rate": rate, "bands": bands, "hop": hop, "masks": masks}}
+        return self._fitted(LogMel(rate=rate, bands=bands, hop=hop), rows)
+
+    def _fitted(self, spectrogram: Spectrogram, rows: np.ndarray) -> AudioKind:
+        self._spectrogram = spectrogram
+        self._settle(spectrogram.rate)
+        assert self._held is not None
+        examples = InMemory({AUDIO: self._held})
         return AudioKind(spectrogram, BandScaling.fit(examples, torch.from_numpy(rows), spectrogram), self._vary)
 
     def examples(self, kind: Kind, columns: Mapping[str, Stored]) -> Examples:
@@ -146,6 +159,12 @@ class AudioMaterial(Material):
         self._settle(kind.spectrogram.rate)
         assert self._held is not None
         return InMemory({AUDIO: self._held, **columns})
+
+    @property
+    def lengths(self) -> Tensor:
+        """How many samples each sound has, (N,), once they are held."""
+        assert self._held is not None
+        return self._held.lengths
 
     def frames(self, kind: Kind) -> Tensor:
         """How many frames each sound has, (N,)."""
@@ -176,8 +195,7 @@ class AudioMaterial(Material):
         if silent:
             findings.append(f"{len(silent)} sounds are silent throughout, {self.labels.index[silent[0]]} first")
         digests = [hashlib.blake2b(samples.tobytes(), digest_size=16).digest() for samples in rows]
-        sort: Literal["classify", "regress"] = "classify" if task == "classify" else "regress"
-        return findings + audit_contents(digests, self.labels, sort, splits, "sounds")
+        return findings + audit_contents(digests, self.labels, asked(task), splits, "sounds")
 
     def show(self, row: int) -> Shown:
         """The spectrogram as a PNG, low bands at the bottom."""

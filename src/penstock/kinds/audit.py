@@ -15,15 +15,24 @@ from penstock.kinds.columns import Column
 from penstock.kinds.leaks import tells_class, tells_number
 
 Rows = NDArray[np.int64]
+Asked = Literal["classify", "regress", "nothing"]
+"""What the target is for: classes, numbers, or it plays no part."""
 
 _ID_NAMES = ("id", "key", "index", "uuid", "no", "nr", "编号", "序号", "学号")
+
+
+def asked(task: str) -> Asked:
+    """What a task makes of the target."""
+    if task in ("reconstruct", "generate"):
+        return "nothing"
+    return "classify" if task == "classify" else "regress"
 
 
 def audit(
     frame: pd.DataFrame,
     columns: Sequence[Column],
     target: pd.Series[Any],
-    task: Literal["classify", "regress"],
+    task: Asked,
     splits: Mapping[str, Rows],
 ) -> list[str]:
     """Findings on a table: useless columns, leaks between splits and from columns, a lopsided target.
@@ -38,12 +47,17 @@ def audit(
         if column.kind != "skip" and column.missing < len(frame)
     }
     train = splits["train"]
-    answers = texts(target) if task == "classify" else numbers(target)
+    if task == "nothing":
+        answers: NDArray[Any] = np.zeros(len(frame))
+    else:
+        answers = texts(target) if task == "classify" else numbers(target)
     codes = pd.factorize(answers)[0]
     findings = _columns(features, used, len(frame))
     if used:
         keys = pd.util.hash_pandas_object(pd.DataFrame(dict(enumerate(used.values()))), index=False).to_numpy()
-        findings += _shared(keys, codes, frame.index, splits, "rows")
+        findings += _shared(keys, codes, frame.index, splits, "rows", task)
+    if task == "nothing":
+        return findings
     for name, values in used.items():
         if task == "classify":
             gives_away = tells_class(values[train], codes[train])
@@ -62,7 +76,7 @@ def audit(
 def audit_contents(
     digests: Sequence[bytes | str],
     labels: pd.Series[Any],
-    task: Literal["classify", "regress"],
+    task: Asked,
     splits: Mapping[str, Rows],
     what: Literal["pictures", "texts", "sounds"] = "pictures",
 ) -> list[str]:
@@ -70,9 +84,9 @@ def audit_contents(
     classes. `digests` (N,) stand for their contents; the index of `labels` (N,) says where they are.
     """
     keys = pd.factorize(np.array(list(digests), dtype=object))[0]
-    words = texts(labels)
+    words = texts(labels) if task != "nothing" else np.full(len(labels), "")
     codes = pd.factorize(words)[0]
-    findings = _shared(keys, codes, labels.index, splits, what)
+    findings = _shared(keys, codes, labels.index, splits, what, task)
     first = pd.Series(np.arange(len(keys))).groupby(keys).transform("first").to_numpy()
     unlike = np.flatnonzero(codes != codes[first])
     if len(unlike):
@@ -136,7 +150,7 @@ def _identifies(name: str, values: NDArray[np.float64]) -> bool:
 
 
 def _shared(
-    keys: NDArray[Any], answers: NDArray[Any], index: pd.Index[Any], splits: Mapping[str, Rows], what: str
+    keys: NDArray[Any], answers: NDArray[Any], index: pd.Index[Any], splits: Mapping[str, Rows], what: str, task: Asked
 ) -> list[str]:
     """What stands in two splits at once: how often, one pair of places, and whether the targets agree."""
     whole = pd.util.hash_pandas_object(pd.DataFrame({"key": keys, "answer": answers}), index=False).to_numpy()
@@ -149,14 +163,15 @@ def _shared(
         alike = int(np.isin(whole[both], whole[first]).sum())
         twin = int(first[(keys[first] == keys[both[0]]).argmax()])
         targets = (
-            "the same target"
+            ", with the same target"
             if alike == len(both)
-            else f"the same target in {alike} of them"
+            else f", with the same target in {alike} of them"
             if alike
-            else "another target"
+            else ", with another target"
         )
+        targets = "" if task == "nothing" else targets
         findings.append(
-            f"{_count(len(both), what)} of {other} also stand{'s' * (len(both) == 1)} in {one}, with {targets} "
+            f"{_count(len(both), what)} of {other} also stand{'s' * (len(both) == 1)} in {one}{targets} "
             f"({place(places, int(both[0]))} and {place(places, twin)}): that flatters the score on {other}"
         )
     return findings

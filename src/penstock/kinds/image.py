@@ -15,6 +15,7 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 from PIL import Image
+from torch.nn import functional
 
 from penstock.core.errors import DataError, RecipeError
 from penstock.data.class_folders import find_files
@@ -29,7 +30,7 @@ from penstock.data.pixels import Augment, PixelScaling, PixelTransform
 from penstock.data.pool import usual_workers
 from penstock.data.ragged import Stored
 from penstock.data.sources import Transform
-from penstock.kinds.audit import audit_contents
+from penstock.kinds.audit import asked, audit_contents
 from penstock.kinds.kind import Kind, Material, Shown
 
 LARGEST_SIDE = 128
@@ -112,7 +113,7 @@ class ImageMaterial(Material):
 
     def __init__(self, data: ImageData, reading: ReadImages, shift: int | None, flip: bool) -> None:
         self.name, self.origin, self.empty, self.left_out = data.name, data.origin, data.empty, data.left_out
-        self.labels, self.given, self.pictures = data.labels, data.splits, data.pictures
+        self.labels, self.given, self.pictures, self.about = data.labels, data.splits, data.pictures, data.about
         self.foreign = (
             "text",
             "audio",
@@ -125,9 +126,7 @@ class ImageMaterial(Material):
         if self.pictures.pixels is None:
             self._read_headers()
         else:
-            height, width = self.pictures.pixels.shape[2:]
-            if reading.size not in (None, height) or (height != width and reading.size is not None):
-                raise RecipeError("image.size", f"pictures in an array stay {height} x {width}", "leave it out")
+            self.pictures = replace(self.pictures, pixels=_resized(self.pictures.pixels, reading.size))
 
     def fit(self, rows: np.ndarray) -> ImageKind:
         """Size, channels and scaling, from these pictures."""
@@ -153,7 +152,8 @@ class ImageMaterial(Material):
         if self.streams:
             share = min(self._budget / self._bytes, 1)
             kept = f"read from disk as needed (workers: {self._workers}; {share:.0%} stay in memory)"
-        varied = f"shifted by up to {self.augment.shift}" + (", mirrored" if self.augment.flip else "")
+        shifted = [f"shifted by up to {self.augment.shift}"] if self.augment.shift else []
+        varied = ", ".join([*shifted, *(["mirrored"] if self.augment.flip else [])]) or "as they are"
         detail = f"{self._sizes()}; {kept}; in training {varied}"
         return {"image": {"channels": channels, "height": height, "width": width, "detail": detail}}
 
@@ -167,7 +167,7 @@ class ImageMaterial(Material):
             digests = [hashlib.blake2b(p.tobytes(), digest_size=16).digest() for p in self.pictures.pixels]
         else:
             digests = [hashlib.blake2b(f, digest_size=16).digest() for f in self._contents()]
-        return findings + audit_contents(digests, self.labels, "classify" if task == "classify" else "regress", splits)
+        return findings + audit_contents(digests, self.labels, asked(task), splits)
 
     def show(self, row: int) -> Shown:
         """The picture, small, as a PNG."""
@@ -300,3 +300,15 @@ class ImageMaterial(Material):
             [place for place, kept in zip(self.pictures.places, keep, strict=True) if kept],
             files=[file for file, kept in zip(self.pictures.files, keep, strict=True) if kept],
         )
+
+
+def _resized(pixels: np.ndarray, side: int | None) -> np.ndarray:
+    """Pictures (N, C, H, W) uint8 of an array at a side that was asked for, without aliasing."""
+    height, width = pixels.shape[2:]
+    if side is None or (height, width) == (side, side):
+        return pixels
+    if height != width:
+        raise RecipeError("image.size", f"pictures in an array stay {height} x {width}", "leave it out")
+    parts = torch.split(torch.from_numpy(pixels), 1024)
+    resized = [functional.interpolate(p.float(), (side, side), mode="bilinear", antialias=True) for p in parts]
+    return torch.cat([part.round().clamp(0, 255).to(torch.uint8) for part in resized]).numpy()

@@ -55,6 +55,8 @@ class Material(ABC):
     labels: pd.Series[Any]
     given: np.ndarray | None
     """The split that the data bring along, a name for each example."""
+    about: pd.DataFrame | None = None
+    """What else is known of each example, by columns; of those left out, too."""
     skipped: Sequence[tuple[str, str]] = ()
     """Files left out, with reasons."""
     foreign: Sequence[str] = ()

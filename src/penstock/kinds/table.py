@@ -20,7 +20,7 @@ from penstock.data.features import TableEncoder
 from penstock.data.opened import ImageData, Pictures, ReadOptions, SoundData, Sounds, TableData, TextData
 from penstock.data.ragged import Stored
 from penstock.data.sources import Transform
-from penstock.kinds.audit import audit
+from penstock.kinds.audit import asked, audit
 from penstock.kinds.columns import Column, infer_columns
 from penstock.kinds.kind import Kind, Material, Shown
 from penstock.kinds.listed import listed_files
@@ -98,7 +98,7 @@ class TableMaterial(Material):
         reading: ReadOptions,
     ) -> None:
         self.name, self.origin, self.given = data.name, data.origin, given
-        self.labels = data.frame[target]
+        self.labels, self.about = data.frame[target], data.frame
         self.columns = list(columns)
         self.frame = data.frame[[column.name for column in columns]]
         self._scaling, self._reading = scaling, reading
@@ -122,7 +122,7 @@ class TableMaterial(Material):
 
     def audit(self, task: str, splits: Mapping[str, np.ndarray]) -> list[str]:
         """Constant columns, rows in two splits, give-aways, imbalance."""
-        return audit(self.frame, self.columns, self.labels, "classify" if task == "classify" else "regress", splits)
+        return audit(self.frame, self.columns, self.labels, asked(task), splits)
 
     def show(self, row: int) -> Shown:
         """The row's cells."""
@@ -135,6 +135,18 @@ class TableMaterial(Material):
         if self.given is not None:
             table["split of the data"] = self.given
         return hashlib.sha256(pd.util.hash_pandas_object(table, index=False).to_numpy().tobytes()).hexdigest()[:16]
+
+
+NOTHING = "no class"
+"""The name of the target of rows that have none."""
+
+
+def without_target(data: TableData, target: str | None) -> tuple[TableData, str]:
+    """The data and the column that is not learned from: the one named, or the set's own, or one with nothing in it."""
+    target = target or data.target
+    if target is not None:
+        return data, target
+    return replace(data, frame=data.frame.assign(**{NOTHING: None})), NOTHING
 
 
 def table_material(
@@ -184,12 +196,13 @@ def table_material(
     if listed := next((column for column in columns if column.kind in ("image", "audio")), None):
         others = [column.name for column in columns if column is not listed and column.kind != "skip"]
         names, files = listed_files(data, listed.name)
-        labels = data.frame[target].set_axis(names, axis=0)
+        about = data.frame.set_axis(names, axis=0)
+        labels = about[target]
         if listed.kind == "audio":
             sounds = Sounds(files)
-            return SoundData(data.name, data.origin, sounds, labels, given, listed=True, left_out=others)
+            return SoundData(data.name, data.origin, sounds, labels, given, listed=True, left_out=others, about=about)
         pictures = Pictures(names, files=files)
-        return ImageData(data.name, data.origin, pictures, labels, given, listed=True, left_out=others)
+        return ImageData(data.name, data.origin, pictures, labels, given, listed=True, left_out=others, about=about)
     return TableMaterial(data, target, columns, given, scaling=scaling, reading=reading)
 
 

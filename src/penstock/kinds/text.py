@@ -24,7 +24,7 @@ from penstock.data.ragged import Ragged, Stored
 from penstock.data.sources import Transform
 from penstock.data.texts import TEXTS, text_files
 from penstock.data.tokens import PAD, UNK, Tokenizer, TokenKind
-from penstock.kinds.audit import audit_contents
+from penstock.kinds.audit import asked, audit_contents
 from penstock.kinds.kind import Kind, Material, Shown
 
 MOST_TOKENS = 256
@@ -175,9 +175,7 @@ class TextMaterial(Material):
             count = "1 text is" if len(empty) == 1 else f"{len(empty):,} texts are"
             findings.append(f"{count} empty ({self.labels.index[empty[0]]} first): nothing can be learnt from that")
         digests = [hashlib.blake2b(" ".join(text.split()).encode(), digest_size=16).digest() for text in self.texts]
-        return findings + audit_contents(
-            digests, self.labels, "classify" if task == "classify" else "regress", splits, "texts"
-        )
+        return findings + audit_contents(digests, self.labels, asked(task), splits, "texts")
 
     def show(self, row: int) -> Shown:
         """How the text begins."""

@@ -5,10 +5,11 @@ from __future__ import annotations
 from penstock.core.errors import RecipeError, suggest
 
 LOWER_IS_BETTER = frozenset(
-    {"loss", "error", "rmse", "mae", "mase", "perplexity", "bits_per_character", "cer", "wer", "pinball"}
+    {"loss", "error", "rmse", "mae", "mase", "perplexity", "bits_per_character", "cer", "wer", "pinball", "frechet"}
 )
 HIGHER_IS_BETTER = frozenset(
     {"accuracy", "f1", "auc", "r2", "bleu", "chrf", "exact_match", "elbo", "iwelbo", "codes_used"}
+    | {"precision", "recall", "density", "coverage"}
 )
 
 

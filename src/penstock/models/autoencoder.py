@@ -66,6 +66,19 @@ class DenseDecoder(nn.Module):
         return output.view(-1, *self.shape)  # (B, *shape)
 
 
+class Placed(nn.Module):
+    """An encoder whose output is taken for a sequence of `places` vectors: (B, places D) to (B, places, D)."""
+
+    def __init__(self, encoder: nn.Module, *, places: int) -> None:
+        super().__init__()
+        require_sizes("Placed", places=places)
+        self.encoder, self.places = encoder, places
+
+    def forward(self, *inputs: Tensor) -> Tensor:
+        code: Tensor = self.encoder(*inputs)
+        return code.view(len(code), self.places, -1)
+
+
 class Conditioned(nn.Module):
     """Tells a decoder one of `classes`, such as who speaks: a learnt vector is appended to the code, at each place.
 

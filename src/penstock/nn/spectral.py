@@ -30,7 +30,8 @@ class Spectral(nn.Module):
             self.advance(weight)
 
     def forward(self, weight: Tensor) -> Tensor:
-        return weight / torch.dot(self.get_buffer("left"), self._matrix(weight) @ self.get_buffer("right"))
+        with torch.autocast(weight.device.type, enabled=False):  # the largest singular value is to be exact
+            return weight / torch.dot(self.get_buffer("left"), self._matrix(weight) @ self.get_buffer("right"))
 
     @torch.no_grad()
     def advance(self, weight: Tensor) -> None:

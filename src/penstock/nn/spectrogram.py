@@ -49,7 +49,7 @@ class LogMel:
             padded, points, self._hop, self._window, shape, center=False, return_complex=True
         )  # (B, F, T)
         energy = spectrum.real.square() + spectrum.imag.square()
-        bank = _bank(self.bands, points, self.rate, self.low, self.high or self.rate / 2, audio.device)
+        bank = mel_bank(self.bands, points, self.rate, self.low, self.high or self.rate / 2, audio.device)
         return torch.log(energy.transpose(1, 2) @ bank / shape.square().sum() + FLOOR)
 
     @property
@@ -72,7 +72,7 @@ def hertz(mels: Tensor) -> Tensor:
 
 
 @cache
-def _bank(bands: int, points: int, rate: int, low: float, high: float, device: torch.device) -> Tensor:
+def mel_bank(bands: int, points: int, rate: int, low: float, high: float, device: torch.device) -> Tensor:
     """The weight of each frequency of the transform in each band, (F, M); a band's weights add up to 1.
 
     A band narrower than the distance of two frequencies takes what lies between its nearest two.

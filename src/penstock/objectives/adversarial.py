@@ -82,9 +82,9 @@ class Adversarial(Generating):
             self.constraint(self.discriminator)
         advance_all(self)
 
-    def sample(self, keys: Tensor, label: Tensor | None = None) -> Tensor:
-        """One example for each key (B,); of classes (B,) int64, where there are any."""
-        return self._made(keys, label, self._codes[0])
+    def draw(self, keys: Tensor) -> Tensor:
+        """Codes of the unit normal: (B,) to (B, Z)."""
+        return self._drawn(keys, self._codes[0])
 
     def make(self, code: Tensor, label: Tensor | None = None) -> Tensor:
         """What the generator makes of codes (B, Z)."""
@@ -110,8 +110,10 @@ class Adversarial(Generating):
 
     def _made(self, keys: Tensor, label: Tensor | None, draws: Draws) -> Tensor:
         """Examples from the codes that keys draw."""
-        dtype = next(self.generator.parameters()).dtype
-        return self.make(draws.normal(keys, self.generator.code).to(dtype), label)
+        return self.make(self._drawn(keys, draws), label)
+
+    def _drawn(self, keys: Tensor, draws: Draws) -> Tensor:
+        return draws.normal(keys, self.generator.code).to(next(self.generator.parameters()).dtype)
 
     def _look(self, x: Tensor, keys: Tensor, label: Tensor | None, changes: Draws) -> Look:
         look: Look = self.discriminator(self.augment(x, keys, changes), label)

@@ -54,20 +54,21 @@ class Diffusion(Objective):
     def evaluate(self, source: Iterable[Batch]) -> Evaluation:
         """Loss, for steps spread evenly over the examples; records: error (N,)."""
 
-        def look(batch: Batch) -> tuple[Tensor, ...]:
-            x = batch[self.of]
-            generator = torch.Generator(x.device).manual_seed(EVALUATION_SEED)
-            start = torch.rand((), generator=generator, device=x.device)
-            places = (torch.arange(len(x), device=x.device) / len(x) + start) % 1
-            t = (places * self.schedule.steps).long().clamp(max=self.schedule.steps - 1)
-            noise = torch.randn(x.shape, generator=generator, dtype=x.dtype, device=x.device)
-            return (self._errors(x, noise, t, self._told(batch)),)
-
-        found = rows(source, look)
+        found = rows(source, lambda batch: (self.errors(batch),))
         if not found:
             raise DataError("evaluation", "there are no examples", "give at least one example to evaluate on")
         error = torch.cat([part for (part,) in found]).cpu()
         return Evaluation({"loss": float(error.double().mean())}, {"error": error})
+
+    def errors(self, batch: Batch) -> Tensor:
+        """The error of each example (B,) at steps spread evenly over them, the same whenever it is asked for."""
+        x = batch[self.of]
+        generator = torch.Generator(x.device).manual_seed(EVALUATION_SEED)
+        start = torch.rand((), generator=generator, device=x.device)
+        places = (torch.arange(len(x), device=x.device) / len(x) + start) % 1
+        t = (places * self.schedule.steps).long().clamp(max=self.schedule.steps - 1)
+        noise = torch.randn(x.shape, generator=generator, dtype=x.dtype, device=x.device)
+        return self._errors(x, noise, t, self._told(batch))
 
     @torch.no_grad()
     def sample(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+import torch
 from torch import Tensor, nn
 
 from penstock.core.batch import Batch
@@ -60,10 +61,18 @@ class EnergyBased(Generating):
         """Go on with spectral norms."""
         advance_all(self)
 
+    def draw(self, keys: Tensor) -> Tensor:
+        """Noise from which chains begin: (B,) to (B, ...)."""
+        like = next(self.discriminator.parameters()).new_empty(1).expand(len(keys), *self.shape)
+        return from_noise(like, keys)
+
+    def make(self, code: Tensor, label: Tensor | None = None) -> Tensor:
+        """Where chains from (B, ...) arrive, whose noise depends on the place in the batch alone."""
+        return self.langevin(self._judge, code, torch.arange(len(code), device=code.device))
+
     def sample(self, keys: Tensor, label: Tensor | None = None) -> Tensor:
         """Where chains from noise arrive, one for each key (B,)."""
-        like = next(self.discriminator.parameters()).new_empty(1).expand(len(keys), *self.shape)
-        return self.langevin(self._judge, from_noise(like, keys), keys)
+        return self.langevin(self._judge, self.draw(keys), keys)
 
     def evaluate(self, source: Iterable[Batch]) -> Evaluation:
         """The difference of mean scores of samples and held-out examples, as `loss`, and measures of nearness; records:

@@ -13,24 +13,43 @@ from penstock.core.objective import Objective
 from penstock.metrics.generation import fidelity, frechet
 
 NEIGHBOURS = 5
+MOST_NEIGHBOURS = 2000
+"""Examples, spread over the set, among which neighbours are looked for: the time grows with the square."""
 
 
 class Generating(Objective):
     """Makes examples like the `field` of a batch.
 
     A batch has a "key" (B,) for each example, of which everything random is a function: see `penstock.data.keyed`.
-    `examiner` maps examples to the features (B, F) in which generated ones are compared with real ones; it is not
-    trained. Without one, they are compared as they are.
+    `examiner` maps examples to the features (B, F) in which generated ones are compared with real ones; it is neither
+    trained nor saved with the rest. Without one, they are compared as they are.
     """
 
     def __init__(self, *, field: str, examiner: nn.Module | None) -> None:
         super().__init__()
         self.field = field
-        self.examiner = (nn.Flatten() if examiner is None else examiner).requires_grad_(False)
+        self.examine_with(nn.Flatten() if examiner is None else examiner)
+
+    def examine_with(self, examiner: nn.Module) -> None:
+        """Compare in the features of another examiner from now on."""
+        self._examiner = (examiner.requires_grad_(False).eval(),)  # in a tuple, for it is no part of what is learned
+
+    @property
+    def examiner(self) -> nn.Module:
+        """What maps examples to features."""
+        return self._examiner[0]
 
     @abstractmethod
+    def draw(self, keys: Tensor) -> Tensor:
+        """A code for each key (B,): (B, ...)."""
+
+    @abstractmethod
+    def make(self, code: Tensor, label: Tensor | None = None) -> Tensor:
+        """Examples from codes (B, ...), of classes (B,) int64, where it has them."""
+
     def sample(self, keys: Tensor, label: Tensor | None = None) -> Tensor:
-        """One example for each key (B,), the same for the same key and weights; of classes (B,), where it has them."""
+        """One example for each key (B,), the same for the same key and weights."""
+        return self.make(self.draw(keys), label)
 
     def real(self, batch: Batch) -> Tensor:
         """The real examples of a batch."""
@@ -38,14 +57,15 @@ class Generating(Objective):
 
     def features(self, x: Tensor) -> Tensor:
         """What the examiner sees in examples: (B, ...) to (B, F) float32."""
-        found: Tensor = self.examiner(x)
+        with torch.autocast(x.device.type, enabled=False):
+            found: Tensor = self.examiner.to(x.device)(x.float())
         return found.float()
 
     def compared(self, real: Tensor, generated: Tensor) -> dict[str, float]:
         """Measures of features (N, F) and (M, F): how near, how real, how varied."""
         found = {"frechet": frechet(real, generated)}
         if min(len(real), len(generated)) > NEIGHBOURS:
-            measured = fidelity(real, generated, neighbours=NEIGHBOURS)
+            measured = fidelity(_spread(real), _spread(generated), neighbours=NEIGHBOURS)
             names = ("precision", "recall", "density", "coverage")
             found |= {name: getattr(measured, name) for name in names}
         return found
@@ -56,3 +76,8 @@ def joined(rows: list[tuple[Tensor, ...]]) -> tuple[Tensor, ...]:
     if not rows:
         raise DataError("evaluation", "there are no examples", "give at least two examples to evaluate on")
     return tuple(torch.cat(column).cpu() for column in zip(*rows, strict=True))
+
+
+def _spread(features: Tensor) -> Tensor:
+    """At most `MOST_NEIGHBOURS` rows, evenly spread."""
+    return features[:: -(-len(features) // MOST_NEIGHBOURS)]

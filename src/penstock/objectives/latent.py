@@ -64,12 +64,16 @@ class LatentOptimisation(Generating):
         """Codes return to the ball."""
         self.codes.copy_(within_ball(self.codes))
 
-    def sample(self, keys: Tensor, label: Tensor | None = None) -> Tensor:
-        """One example for each key (B,), from codes like those learned."""
+    def draw(self, keys: Tensor) -> Tensor:
+        """Codes like those learned: (B,) to (B, Z)."""
         codes = self.codes.detach()
         root = torch.linalg.cholesky_ex(codes.T.cov() + 1e-6 * torch.eye(codes.shape[1]).to(codes)).L
-        drawn = codes.mean(0) + self._codes.normal(keys, codes.shape[1]).to(codes.dtype) @ root.T
-        made: Tensor = self.generator(within_ball(drawn))
+        drawn: Tensor = codes.mean(0) + self._codes.normal(keys, codes.shape[1]).to(codes.dtype) @ root.T
+        return within_ball(drawn)
+
+    def make(self, code: Tensor, label: Tensor | None = None) -> Tensor:
+        """What the generator makes of codes (B, Z)."""
+        made: Tensor = self.generator(code)
         return made
 
     def encode(self, x: Tensor) -> Tensor:

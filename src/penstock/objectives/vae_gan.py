@@ -73,10 +73,13 @@ class VAEGAN(Generating):
         """Go on with spectral norms."""
         advance_all(self)
 
-    def sample(self, keys: Tensor, label: Tensor | None = None) -> Tensor:
-        """One example for each key (B,)."""
-        dtype = next(self.generator.parameters()).dtype
-        made: Tensor = self.generator(self._codes.normal(keys, self.generator.code).to(dtype))
+    def draw(self, keys: Tensor) -> Tensor:
+        """Codes of the unit normal: (B,) to (B, Z)."""
+        return self._codes.normal(keys, self.generator.code).to(next(self.generator.parameters()).dtype)
+
+    def make(self, code: Tensor, label: Tensor | None = None) -> Tensor:
+        """What codes (B, Z) are decoded to."""
+        made: Tensor = self.generator(code)
         return made
 
     def encode(self, x: Tensor) -> Tensor:

@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from penstock.core.errors import CheckpointError, DataError, RecipeError
+from penstock.core.settings import Settings
 from penstock.data.sources import InOrder
 from penstock.kinds.answer import Answer
 from penstock.kinds.kind import Kind
@@ -36,10 +37,11 @@ ANSWERS: Mapping[str, str] = {
     "tags": "penstock.kinds.tags:TagAnswer",
     "transcript": "penstock.kinds.transcript:TranscriptAnswer",
     "future": "penstock.kinds.future:FutureAnswer",
+    "likeness": "penstock.kinds.likeness:LikenessAnswer",
 }
 """Where the way out of each kind of answer is."""
 
-MakeNetwork = Callable[[str, Kind, Answer, NetSettings], nn.Module]
+MakeNetwork = Callable[[str, Kind, Answer, Any], nn.Module]
 MakeObjective = Callable[[Kind, Answer, nn.Module], Predicting]
 
 
@@ -48,7 +50,7 @@ class Answering(Trained):
 
     objective: Predicting
 
-    def __init__(self, objective: Predicting, kind: Kind, answer: Answer, model: str | None, net: NetSettings) -> None:
+    def __init__(self, objective: Predicting, kind: Kind, answer: Answer, model: str | None, net: Settings) -> None:
         super().__init__(objective, model)
         self.kind, self.answer, self.net = kind, answer, net
 
@@ -80,7 +82,12 @@ class Answering(Trained):
 
     @classmethod
     def load(
-        cls, folder: Path, network: MakeNetwork, objective: MakeObjective, model: nn.Module | None = None
+        cls,
+        folder: Path,
+        network: MakeNetwork,
+        objective: MakeObjective,
+        model: nn.Module | None = None,
+        sizes: type[Settings] = NetSettings,
     ) -> Answering:
         """Read a model's folder back. Files never name code: `model` is needed where the model was a user's own.
 
@@ -90,7 +97,7 @@ class Answering(Trained):
         try:
             kind: Kind = _found(KINDS, config["kind"])
             answer: Answer = _found(ANSWERS, config["answer"])
-            net, name = NetSettings.model_validate(config["net"]), config["model"]
+            net, name = sizes.model_validate(config["net"]), config["model"]
             if model is None and name is None:
                 raise CheckpointError(
                     where,

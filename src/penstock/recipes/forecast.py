@@ -83,6 +83,7 @@ class Forecast(Supervised):
     clip_norm: Annotated[
         float | None, Field(gt=0, description="scale gradients down to this norm: those of recurrent networks explode")
     ] = 1.0
+    net: NetSettings = NetSettings()
     window: WindowSettings = WindowSettings()
     table: ReadSettings = ReadSettings()
 

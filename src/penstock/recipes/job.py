@@ -29,6 +29,19 @@ class Supplied:
         return [name for name in ("data", "model") if getattr(self, name) is not None]
 
 
+@dataclass(frozen=True)
+class Part:
+    """A run that a job needs before it can begin: trained once, into the job's own folder.
+
+    `take` is called with its folder; `words` say what it is for.
+    """
+
+    name: str
+    recipe: Recipe
+    take: Callable[[Path], None]
+    words: str
+
+
 def _no_watchers(folder: Path) -> Sequence[Watcher]:
     return ()
 
@@ -59,3 +72,5 @@ class Job:
     """Who looks on for this task, given the run's folder."""
     close: Callable[[], None] = _nothing
     """End what reads the data ahead."""
+    parts: Sequence[Part] = ()
+    """Runs that it needs, in order."""

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import AfterValidator, Field
 
-from penstock.core.errors import RecipeError
 from penstock.recipes.architectures import MODELS, RECURRENT, build_model, offers, one_of
 from penstock.recipes.settings import (
     AudioSettings,
@@ -45,6 +43,7 @@ class Labelled(Supervised):
         ),
         AfterValidator(one_of(MODELS)),
     ] = "auto"
+    net: NetSettings = NetSettings()
     table: TableSettings = TableSettings()
     series: SeriesSettings = SeriesSettings()
     image: ImageSettings = ImageSettings()
@@ -111,6 +110,8 @@ class Labelled(Supervised):
         if isinstance(found, TextData):
             return TextMaterial(found, ReadTexts(self.text.tokens, self.text.vocabulary, self.text.longest), reading)
         if isinstance(found, SoundData):
+            if self.target is not None and found.choices:
+                found = found.labelled(self.target)
             return AudioMaterial(found, *self.audio.objects())
         if isinstance(found, ImageData):
             pictures = self.image
@@ -137,18 +138,6 @@ class Labelled(Supervised):
 
     def refuse_foreign(self, material: Material) -> None:
         """Raises RecipeError for a setting that is not as it is by default and has no meaning for these data."""
-        ours, usual = (_dotted(recipe.model_dump()) for recipe in (self, type(self)(data=self.data)))
-        words = {"image": "pictures", "text": "texts", "audio": "sounds", "series": "series"}
-        there = ({"table": "a table", "stretch": "series"} | words)[material.word]
-        for name, value in ours.items():
-            wanted = words.get(name.partition(".")[0], "tables")
-            if value != usual.get(name) and any(f"{name}.".startswith(f"{foreign}.") for foreign in material.foreign):
-                raise RecipeError(name, f"it is for {wanted}, and {material.name} is {there}", "leave it out")
+        from penstock.recipes.foreign import refuse_foreign
 
-
-def _dotted(settings: Mapping[str, Any], above: str = "") -> dict[str, Any]:
-    """Nested settings as one level, with dots in their names."""
-    flat: dict[str, Any] = {}
-    for name, value in settings.items():
-        flat |= _dotted(value, f"{above}{name}.") if isinstance(value, Mapping) else {above + name: value}
-    return flat
+        refuse_foreign(self, material)

@@ -31,6 +31,8 @@ TASKS = {
     "translate": "penstock.recipes.translate:Translate",
     "transcribe": "penstock.recipes.transcribe:Transcribe",
     "forecast": "penstock.recipes.forecast:Forecast",
+    "generate": "penstock.recipes.generate:Generate",
+    "reconstruct": "penstock.recipes.reconstruct:Reconstruct",
 }
 """Every task and the type of its recipe."""
 

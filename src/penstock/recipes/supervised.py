@@ -10,8 +10,9 @@ from pydantic import Field
 
 from penstock.core.errors import DataError, RecipeError
 from penstock.core.ranks import ALONE, Ranks
+from penstock.core.settings import Settings
 from penstock.recipes.recipe import Recipe
-from penstock.recipes.settings import NetSettings, OptimSettings, SplitSettings
+from penstock.recipes.settings import OptimSettings, SplitSettings
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -47,7 +48,7 @@ class Supervised(Recipe):
         int | None, Field(ge=1, le=10**9, description="examples a step; by the number of examples if not given")
     ] = None
     drop_last: Annotated[bool, Field(description="leave out the last batch of an epoch where it is smaller")] = False
-    net: NetSettings = NetSettings()
+    net: Settings
     optim: OptimSettings = OptimSettings()
     split: SplitSettings = SplitSettings()
 
@@ -60,7 +61,7 @@ class Supervised(Recipe):
         """The way out, fitted on the training rows."""
 
     @abstractmethod
-    def network(self, name: str, kind: Kind, answer: Answer, net: NetSettings) -> nn.Module:
+    def network(self, name: str, kind: Kind, answer: Answer, net: Any) -> nn.Module:
         """The network of that name. Raises RecipeError where data and settings do not go together."""
 
     @abstractmethod
@@ -73,6 +74,20 @@ class Supervised(Recipe):
         from penstock.recipes.answering import Answering
 
         return Answering
+
+    def fit_kind(self, material: Material, rows: Any) -> Kind:
+        """The way in, fitted on the training rows."""
+        return material.fit(rows)
+
+    def usual_model(self, kind: Kind) -> str:
+        """The model where none is named."""
+        return kind.default_model
+
+    def check(self, trained: Answering, source: InOrder) -> None:
+        """Raises RecipeError for a model that does not take the examples or does not answer as it should."""
+        from penstock.recipes.answering import check_model
+
+        check_model(trained, source, self.monitor)
 
     def usable(self, material: Material) -> Any:
         """The rows of some material that can be examples: all."""
@@ -111,14 +126,13 @@ class Supervised(Recipe):
     def prepare(self, material: Material, device: torch.device, supplied: Supplied, ranks: Ranks) -> Job:
         """As `build`, from data that have been read."""
         from penstock.data.sources import Shuffled
-        from penstock.recipes.answering import check_model
         from penstock.recipes.job import Job
         from penstock.recipes.looking_back import look_back
 
         import torch  # isort: skip
 
         splits = self.divide(material)
-        kind, answer = material.fit(splits["train"]), self.fit_answer(material, splits["train"])
+        kind, answer = self.fit_kind(material, splits["train"]), self.fit_answer(material, splits["train"])
         recipe = self.resolved(material, kind, len(splits["train"]), supplied)
         model = recipe.make_model(kind, answer, supplied).to(device)
         named = None if supplied.model is not None else recipe.model
@@ -136,7 +150,7 @@ class Supervised(Recipe):
             ranks=ranks,
         )
         rest = {part: held_out(trained, examples, splits[part]) for part in ("validation", "test")}
-        check_model(trained, rest["validation"], self.monitor)
+        self.check(trained, rest["validation"])
         facts = {
             "name": material.name,
             "origin": material.origin,
@@ -172,7 +186,7 @@ class Supervised(Recipe):
 
     def resolved(self, material: Material, kind: Kind, examples: int, supplied: Supplied) -> Self:
         """The same recipe with what was left open decided by rule, so that its record says all."""
-        model = kind.default_model if self.model == "auto" and supplied.model is None else self.model
+        model = self.usual_model(kind) if self.model == "auto" and supplied.model is None else self.model
         batch = self.batch_size or min(max(1 << (examples // 20).bit_length(), 16), 256)
         choices: dict[str, Any] = {"model": model, "batch_size": batch, "optim": self.optim.resolved()}
         if self.epochs is None and self.steps is None and self.minutes is None:
@@ -197,7 +211,7 @@ class Supervised(Recipe):
 
     def load(self, folder: Path, model: nn.Module | None = None) -> Answering:
         """See `Answering.load`."""
-        return self.trained_type.load(folder, self.network, self.objective, model)
+        return self.trained_type.load(folder, self.network, self.objective, model, type(self.net))
 
     def examine(self, trained: Trained, supplied: object, fingerprint: object, other: object) -> dict[str, Any]:
         """Of other data that bring a test split along, that is used, and else all rows."""
@@ -239,8 +253,7 @@ class Supervised(Recipe):
 
 def labelled(trained: Answering, material: Material) -> Examples:
     """All rows of some material as the model takes them, with their targets, on the model's device."""
-    target = trained.answer.encode(material.labels)
-    return material.examples(trained.kind, {"target": target}).to(trained.device)
+    return material.examples(trained.kind, trained.answer.fields(material)).to(trained.device)
 
 
 def held_out(trained: Answering, examples: Examples, rows: np.ndarray, *, batch_size: int = 512) -> InOrder:

@@ -51,6 +51,7 @@ class Tag(Supervised):
     model: Annotated[
         str, Field(description=f"auto (gru), {', '.join(SEQUENCES)}"), AfterValidator(one_of(SEQUENCES))
     ] = "auto"
+    net: NetSettings = NetSettings()
     monitor: Annotated[str, Field(description="the validation metric that chooses the best weights")] = "f1"
     clip_norm: Annotated[float | None, Field(gt=0, description="scale gradients down to this norm; none: do not")] = 1.0
     ema: Annotated[

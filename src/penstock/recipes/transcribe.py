@@ -70,6 +70,7 @@ class Transcribe(Supervised):
     ] = "auto"
     vocabulary: Annotated[int, Field(ge=3, le=100_000, description="different units at most")] = 1000
     table: TableSettings = TableSettings()
+    net: NetSettings = NetSettings()
     audio: AudioSettings = AudioSettings()
     beam: BeamSettings = BeamSettings()
 

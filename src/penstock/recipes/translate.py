@@ -52,7 +52,7 @@ class Translate(Supervised):
 
     data: Annotated[
         str,
-        Field(min_length=1, description="lines of two texts with a tab between, a table, a folder of them, or dates"),
+        Field(min_length=1, description="lines of two texts with a tab between, a table, a folder, or a set by name"),
     ] = "dates"
     parallel: Annotated[
         str | None, Field(description="a second file, of which each line is the translation of that line of the data")
@@ -70,6 +70,7 @@ class Translate(Supervised):
         Field(description=f"auto (gru); plain is without attention: {', '.join(TRANSLATORS)}"),
         AfterValidator(one_of(TRANSLATORS)),
     ] = "auto"
+    net: NetSettings = NetSettings()
     text: PairSettings = PairSettings()
     split: SplitSettings = SplitSettings(validation=0.05, test=0.05)
     monitor: Annotated[str, Field(description="the validation metric that chooses the best weights")] = "chrf"

@@ -13,7 +13,7 @@ from rich.console import Console
 from penstock.core.errors import DataError, Interrupted, RecipeError, ResourceError
 from penstock.core.files import read_json, sync_folder, write_json, write_text
 from penstock.core.lock import locked
-from penstock.core.random import derive, seed_all
+from penstock.core.random import derive, forked, seed_all
 from penstock.core.ranks import ALONE, Ranks
 from penstock.core.temporary import remove, remove_leftovers
 from penstock.data.download import show_progress
@@ -26,7 +26,7 @@ from penstock.engine.tuning.threads import set_threads
 from penstock.recipes.job import Job, Supplied
 from penstock.recipes.recipe import Recipe, recipe_from
 from penstock.run.finish import finish, launcher
-from penstock.run.folder import CHECKPOINTS, DATA, METRICS, RECIPE, SKIPPED, new_folder
+from penstock.run.folder import CHECKPOINTS, DATA, METRICS, MODEL, PARTS, RECIPE, SKIPPED, new_folder
 from penstock.run.progress import MetricsFile, ProgressBar, RecipeFile
 from penstock.run.show import make_console, show_facts
 from penstock.run.signals import stopping
@@ -43,8 +43,10 @@ def train(recipe: Recipe, supplied: Supplied = NOTHING, console: Console | None 
     job = _build(recipe, supplied, ranks)
     show_facts(console, job.facts)
     engine = make_engine(job, ranks)
-    with contextlib.closing(job), stopping(engine.stop) as asked, _new_run(job, ranks) as folder:
-        return _execute(job, engine, folder, console, asked)
+    with contextlib.closing(job), _new_run(job, ranks) as folder:
+        _make_parts(job, folder, supplied, console, ranks)
+        with stopping(engine.stop) as asked:
+            return _execute(job, engine, folder, console, asked)
 
 
 @contextlib.contextmanager
@@ -117,9 +119,30 @@ def _resume(folder: Path, supplied: Supplied, console: Console, checkpoint: str 
             job.facts["origin"], "the data have changed since this run began", "restore them, or train anew"
         )
     engine = make_engine(job, ranks)
-    with contextlib.closing(job), stopping(engine.stop) as asked:
-        _load(engine, folder, checkpoint, console)
-        return _execute(job, engine, folder, console, asked)
+    with contextlib.closing(job):
+        _make_parts(job, folder, supplied, console, ranks)
+        with stopping(engine.stop) as asked:
+            _load(engine, folder, checkpoint, console)
+            return _execute(job, engine, folder, console, asked)
+
+
+def _make_parts(job: Job, folder: Path, supplied: Supplied, console: Console, ranks: Ranks) -> None:
+    """Train what the job needs first, or go on with it, or take what is there already."""
+    for part in job.parts:
+        place = folder / PARTS / part.recipe.task / part.name
+        recipe = part.recipe.model_copy(update={"runs": str(folder / PARTS), "name": part.name})
+        if not ranks.from_first((place / MODEL).is_dir()):
+            console.print(f"{'first':<12}{part.words}", highlight=False)
+            try:
+                with forked(), console.status(""):
+                    if ranks.from_first((place / RECIPE).is_file()):
+                        resume(place, supplied, Console(file=io.StringIO()), ranks=ranks)
+                    else:
+                        train(recipe, supplied, Console(file=io.StringIO()), ranks)
+            except Interrupted as error:
+                again = f"go on with: {launcher(ranks)} resume {folder}"
+                raise Interrupted(error.code - 128, folder, error.problem, again) from None
+        part.take(place)
 
 
 def _console_of(ranks: Ranks, console: Console | None) -> Console:

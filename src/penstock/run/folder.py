@@ -12,7 +12,7 @@ from penstock.core.lock import holder
 
 RECIPE, DATA, METRICS = "recipe.json", "data.json", "metrics.jsonl"
 EVALUATION, SUMMARY, REPORT = "evaluation.json", "summary.json", "report.html"
-CHECKPOINTS, MODEL, SKIPPED = "checkpoints", "model", "skipped.csv"
+CHECKPOINTS, MODEL, SKIPPED, PARTS = "checkpoints", "model", "skipped.csv", "parts"
 LONGEST_STEM = 60
 """Letters of a name made from the data's: file systems take 255 bytes, and a Chinese letter is three."""
 

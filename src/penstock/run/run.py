@@ -4,17 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from torch import nn
 
 from penstock.core.errors import CheckpointError, RecipeError
 from penstock.core.files import read_json
 from penstock.engine.device import pick_device
+from penstock.recipes.making import Made, Maker
 from penstock.recipes.recipe import Recipe, recipe_from
 from penstock.recipes.trained import Trained
 from penstock.run.folder import DATA, MODEL, RECIPE, SUMMARY, find_run
 from penstock.run.report.page import build_report
+
+if TYPE_CHECKING:
+    from penstock.recipes.codes import Codes
+    from penstock.recipes.reconstruct import Reconstruct
+    from penstock.recipes.reconstructing import Reconstructing
 
 
 class Run:
@@ -49,7 +55,7 @@ class Run:
         `inputs` is a path of a table, a picture or a folder of pictures, a DataFrame, a dict of a row, an array of
         pixels, or a list of any of these. Raises DataError where one cannot be read.
         """
-        return self.trained.predict(list(inputs) if isinstance(inputs, list | tuple) else [inputs])
+        return self.trained.predict(_several(inputs) or [])
 
     def write(
         self,
@@ -75,6 +81,51 @@ class Run:
         sampling = Sampling(temperature=temperature, top_k=top_k, top_p=top_p)
         return self.trained.write(prompt, sampling=sampling, seed=seed, length=length, condition=condition)
 
+    def encode(self, inputs: object = None) -> Codes:
+        """The codes of raw inputs, as `predict` takes them, or of the run's own data; RecipeError of other models."""
+        return self._autoencoder("encode").codes(self._reconstructing("encode"), self._data, _several(inputs))
+
+    def reconstruct(self, inputs: object, *, told: str | None = None) -> Made:
+        """What raw inputs look or sound like after they were coded, as those of a class `told`, COLUMN=VALUE.
+
+        Raises DataError where one cannot be read, RecipeError of other models.
+        """
+        return self._reconstructing("reconstruct").reconstruct(_several(inputs) or [], told=told)
+
+    def between(self, first: object, second: object, steps: int = 8) -> Made:
+        """What lies between two inputs of an autoencoder, or two seeds of a generator; RecipeError of other models."""
+        return self._maker("interpolate").between(first, second, steps)
+
+    def _reconstructing(self, verb: str) -> Reconstructing:
+        from penstock.recipes.reconstructing import Reconstructing
+
+        if not isinstance(self.trained, Reconstructing):
+            raise self._other(verb)
+        return self.trained
+
+    def _autoencoder(self, verb: str) -> Reconstruct:
+        from penstock.recipes.reconstruct import Reconstruct
+
+        if not isinstance(self.recipe, Reconstruct):
+            raise self._other(verb)
+        return self.recipe
+
+    def sample(self, count: int = 64, *, seed: int = 0, label: str | None = None) -> Made:
+        """What a generative model makes: `.array` has the numbers, `.write(path)` puts it on the disk.
+
+        Raises RecipeError for a model that makes nothing, and for a class that it was not told of.
+        """
+        return self._maker("sample").sample(count, seed=seed, label=label)
+
+    def _maker(self, verb: str) -> Maker:
+        if not isinstance(self.trained, Maker):
+            raise self._other(verb)
+        return self.trained
+
+    def _other(self, verb: str) -> RecipeError:
+        problem = f"a model for the task {self.recipe.task!r} cannot do that"
+        return RecipeError(verb, problem, f"use: {self.recipe.use.format(run=self.folder)}")
+
     def evaluate(self, data: object = None) -> dict[str, float]:
         """The metrics on the test split, or on other labelled `data` (a path, a name, or an object).
 
@@ -91,6 +142,11 @@ class Run:
     def report(self) -> Path:
         """Write the report page again; returns its path."""
         return build_report(self.folder)
+
+
+def _several(inputs: object) -> list[object] | None:
+    """One input or a list of them as a list; nothing stays nothing."""
+    return inputs if inputs is None else list(inputs) if isinstance(inputs, list | tuple) else [inputs]
 
 
 def load(path: str | Path, model: nn.Module | None = None, runs: str | Path = "runs") -> Run:

@@ -64,9 +64,13 @@ def show_outcome(console: Console, folder: Path, summary: Mapping[str, Any], fin
 
 def show_metrics(console: Console, findings: Mapping[str, Any]) -> None:
     """Metrics of a split beside those of the trivial baseline."""
-    baseline = findings["baseline"]
-    rows = [[name, number(value), number(baseline["metrics"].get(name))] for name, value in findings["metrics"].items()]
-    _table(console, (f"{findings['split']} ({findings['examples']:,})", "model", baseline["name"]), rows)
+    beside = [findings["baseline"], *([findings["reference"]] if "reference" in findings else [])]
+    rows = [
+        [name, number(value), *(number(other["metrics"].get(name)) for other in beside)]
+        for name, value in findings["metrics"].items()
+    ]
+    head = (f"{findings['split']} ({findings['examples']:,})", "model", *(other["name"] for other in beside))
+    _table(console, head, rows)
 
 
 def number(value: float | None) -> str:

@@ -3,7 +3,7 @@
 The way there is `torch.backends.mkldnn.matmul.fp32_precision = "bf16"`. It permits oneDNN to take a product, and to use
 bfloat16 inside where it finds that faster. On the processors of today without matrix tiles it does not: the products
 are as exact as before, and that is measured, on the shapes of the very model, before any layer is touched. The
-permission is given around the products of linear layers alone, because attention becomes slower by it.
+permission is given around the products of linear layers and GRUs alone, because attention becomes slower by it.
 """
 
 from __future__ import annotations
@@ -45,6 +45,18 @@ def linear_through_onednn(module: nn.Module, *, enabled: bool) -> Iterator[None]
             layer.__class__ = nn.Linear
 
 
+@contextlib.contextmanager
+def permitted() -> Iterator[None]:
+    """Inside, single-precision products go through oneDNN: only where `exact_here`."""
+    matmul = torch.backends.mkldnn.matmul  # type: ignore[attr-defined]
+    before = matmul.fp32_precision
+    matmul.fp32_precision = "bf16"
+    try:
+        yield
+    finally:
+        matmul.fp32_precision = before
+
+
 class _Linear(nn.Linear):
     def forward(self, input: Tensor) -> Tensor:
         if (
@@ -64,7 +76,7 @@ class _Product(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         ctx.save_for_backward(x, weight)
-        with _permitted():
+        with permitted():
             return F.linear(x, weight, bias)
 
     @staticmethod
@@ -72,21 +84,10 @@ class _Product(torch.autograd.Function):
         (grad,) = grads
         x, weight = ctx.saved_tensors
         rows = grad.reshape(-1, grad.shape[-1])
-        with _permitted():
+        with permitted():
             to_x = grad @ weight if ctx.needs_input_grad[0] else None
             to_weight = rows.t() @ x.reshape(-1, x.shape[-1]) if ctx.needs_input_grad[1] else None
         return to_x, to_weight, rows.sum(0) if ctx.needs_input_grad[2] else None
-
-
-@contextlib.contextmanager
-def _permitted() -> Iterator[None]:
-    matmul = torch.backends.mkldnn.matmul  # type: ignore[attr-defined]
-    before = matmul.fp32_precision
-    matmul.fp32_precision = "bf16"
-    try:
-        yield
-    finally:
-        matmul.fp32_precision = before
 
 
 def _error(m: int, k: int, n: int) -> float:
@@ -94,7 +95,7 @@ def _error(m: int, k: int, n: int) -> float:
     x, weight, grad = torch.randn(m, k), torch.randn(n, k), torch.randn(m, n)
     worst = 0.0
     for left, right in ((x, weight.t()), (grad, weight), (grad.t(), x)):
-        with _permitted():
+        with permitted():
             found = left @ right
         exact = left.double() @ right.double()
         worst = max(worst, float((found - exact).abs().max() / exact.abs().max()))

@@ -145,6 +145,100 @@ class SurpriseRecord(Record):
     bits: float
 
 
+class Likeness(Record):
+    """An example and what it looks like after it was coded: pictures, or rows."""
+
+    place: str | None = None
+    label: str | None = None
+    error: float | None = None
+    before: str | None = None
+    after: str | None = None
+    row: dict[str, str | None] | None = None
+    again: dict[str, str | None] | None = None
+
+
+class CodeMap(Record):
+    """Codes in a plane; `classes` are numbers into `names`, -1 where an example has none."""
+
+    points: list[tuple[float | None, float | None]] = Field(default_factory=list)
+    classes: list[int] = Field(default_factory=list)
+    names: list[str] = Field(default_factory=list)
+    how: str = ""
+
+    @model_validator(mode="after")
+    def _fits(self) -> CodeMap:
+        if len(self.classes) != len(self.points) or any(not -1 <= k < len(self.names) for k in self.classes):
+            raise ValueError(f"the classes are not {len(self.points)} numbers of {len(self.names)} names")
+        return self
+
+
+class ErrorCounts(Histogram):
+    """Errors of reconstruction, `apart` those of examples that were left out; the last bin holds all above."""
+
+    threshold: float | None = None
+    apart: list[int] = Field(default_factory=list)
+    counts_above: float | None = None
+    apart_above: float | None = None
+
+    @model_validator(mode="after")
+    def _alike(self) -> ErrorCounts:
+        if self.apart and len(self.apart) != len(self.counts):
+            raise ValueError(f"{len(self.apart)} counts stand beside {len(self.counts)}")
+        return self
+
+
+class Reconstruction(Record):
+    """Records of an autoencoder's test."""
+
+    pairs: list[Likeness] = Field(default_factory=list)
+    worst: list[Likeness] = Field(default_factory=list)
+    map: CodeMap | None = None
+    errors: ErrorCounts | None = None
+    samples: str | None = None
+    sampled: list[dict[str, str | None]] = Field(default_factory=list)
+
+
+class ClassShare(Record):
+    """How many samples, and how many real examples, a classifier takes for one class."""
+
+    name: str
+    share: float = Field(ge=0, le=1)
+    real: float = Field(ge=0, le=1)
+
+
+class Neighbour(Record):
+    """A sample beside the training example that is nearest to it."""
+
+    made: str
+    nearest: str
+    distance: float | None = None
+
+
+class ExaminerRecord(Record):
+    """Whose features samples were measured in."""
+
+    name: str = ""
+    accuracy: float | None = None
+
+
+class Making(Record):
+    """What became of a generative model: samples, their classes, and whom they were learned from."""
+
+    examiner: ExaminerRecord = ExaminerRecord()
+    reference: Baseline | None = None
+    samples: int = 0
+    sheet: str | None = None
+    classes: list[ClassShare] = Field(default_factory=list)
+    entropy: float | None = None
+    real_entropy: float | None = None
+    sure: float | None = None
+    real_sure: float | None = None
+    agreement: float | None = None
+    neighbours: list[Neighbour] = Field(default_factory=list)
+    distance: float | None = None
+    real_distance: float | None = None
+
+
 class Looks(Record):
     """Where a model looked in what it read, for each token that it wrote: weights (written, read)."""
 

@@ -72,7 +72,8 @@ def _score(run: RunRecord, evaluation: EvaluationRecord) -> Html:
     shown = {key, "error"} if key == "accuracy" else {key}  # the error is one minus the accuracy
     others = [name for name, value in evaluation.metrics.items() if name not in shown and value is not None]
     cards += [_card(metric_name(name), metric_value(name, evaluation.metrics[name]), "other") for name in others]
-    sentences = {"accuracy": _classified, "rmse": _regressed}.get(key, _compared)(run, evaluation)
+    says = {"accuracy": _classified, "rmse": _regressed}.get(key, _compared)
+    sentences = (_compared if evaluation.reconstruction is not None else says)(run, evaluation)
     meaning = [element("p", " ".join(sentences), class_="meaning")] if sentences else []
     return join([element("div", *cards, class_="cards"), *meaning])
 

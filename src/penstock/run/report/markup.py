@@ -17,6 +17,7 @@ EMPTY = "–"  # what stands where there is no value
 _VOID = {"img", "meta", "br"}
 _UNPRINTABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff\u202a-\u202e\u2066-\u2069]")
 _PICTURE = re.compile(r"data:image/png;base64,([A-Za-z0-9+/]+={0,2})")
+_FILM = re.compile(r"data:image/gif;base64,R0lGODlh[A-Za-z0-9+/]+={0,2}")
 
 
 class Html(str):
@@ -125,6 +126,13 @@ def picture(source: str | None, alternative: str) -> Html | None:
     width, height = struct.unpack(">II", start[16:24])
     small = max(width, height) <= 96  # enlarged as they are, smoothing would hide what the model saw
     return element("img", src=source, alt=alternative, class_="small" if small else None)
+
+
+def film(source: str | None, alternative: str) -> Html | None:
+    """A GIF that the page carries itself, or None where the source is anything else."""
+    if source is None or not _FILM.fullmatch(source):
+        return None
+    return element("img", src=source, alt=alternative)
 
 
 def show(value: Any) -> str:

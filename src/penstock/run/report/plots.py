@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter, NullLocator
 from numpy.typing import NDArray
 
+from penstock.recipes.codes import COLOURS, SHAPES
 from penstock.run.report.markup import Html, clean
 from penstock.run.report.svg import FIRST, INK, MUTED, SECOND, draw
 
@@ -102,6 +103,45 @@ def histogram(prefix: str, label: str, edges: Sequence[float], counts: Sequence[
         axes.grid(False, axis="x")
 
     return draw(prefix, label, paint, size=(5.4, 4.8))
+
+
+def counted(prefix: str, label: str, edges: Sequence[float], parts: Sequence[Array], line: float | None) -> Html:
+    """Shares between edges, of one or two sets over one another, with a line at `line`."""
+
+    def paint(figure: Figure) -> None:
+        axes = figure.subplots()
+        for part, colour in zip(parts, (FIRST, SECOND)):
+            axes.stairs(part / max(part.sum(), 1), edges, fill=True, color=colour, alpha=0.6, linewidth=0)
+        if line is not None:
+            axes.axvline(line, color=INK, linewidth=1, dashes=(4, 3))
+        axes.set_xlabel("error of reconstruction")
+        axes.set_ylabel("share of the examples")
+        for axis in (axes.xaxis, axes.yaxis):
+            axis.set_major_locator(MaxNLocator(6, steps=_STEPS))
+            axis.set_major_formatter(FuncFormatter(short))
+        axes.grid(False, axis="x")
+
+    return draw(prefix, label, paint)
+
+
+def scatter(prefix: str, label: str, points: Array, classes: Sequence[int], across: str) -> Html:
+    """Points (N, 2), with the colour of each class; -1 is none."""
+    known = np.asarray(classes)
+
+    def paint(figure: Figure) -> None:
+        axes = figure.subplots()
+        size = 4.0 if len(points) <= 500 else 2.6
+        for number in np.unique(known):
+            here = points[known == number]
+            colour = COLOURS[number % len(COLOURS)] if number >= 0 else MUTED
+            marker = SHAPES[number // len(COLOURS) % len(SHAPES)] if number >= 0 else "o"
+            axes.plot(here[:, 0], here[:, 1], marker, color=colour, markersize=size, markeredgewidth=0, alpha=0.75)
+        axes.set_xlabel(across)
+        for axis in (axes.xaxis, axes.yaxis):
+            axis.set_major_locator(MaxNLocator(5, steps=_STEPS))
+            axis.set_major_formatter(FuncFormatter(short))
+
+    return draw(prefix, label, paint, size=(7.0, 5.2))
 
 
 def reliability(prefix: str, label: str, bins: Array) -> Html:

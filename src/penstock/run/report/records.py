@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from base64 import b64encode
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -13,19 +14,25 @@ from penstock.core.errors import CheckpointError
 from penstock.core.files import finite, read_json
 from penstock.recipes.recipe import TASKS
 from penstock.recipes.samples import SAMPLES
+from penstock.recipes.sheets import FILM, sheets_in
 from penstock.run.report.findings import (
     Baseline,
     Classification,
     Forecast,
     Looks,
+    Making,
     Memory,
     Mistake,
+    Reconstruction,
     Regression,
     SurpriseRecord,
     WrittenRecord,
 )
 from penstock.run.report.record import Metrics, Record
 from penstock.run.report.rows import Row, read_rows
+
+DRAWN = 6
+"""Sheets of samples that show how drawing grew, at most."""
 
 
 class ColumnRecord(Record):
@@ -94,6 +101,8 @@ class EvaluationRecord(Record):
     looks: list[Looks] = Field(default_factory=list)
     forecast: Forecast | None = None
     memory: Memory | None = None
+    reconstruction: Reconstruction | None = None
+    making: Making | None = None
     mistakes: list[Mistake] = Field(default_factory=list)
     samples: list[WrittenRecord] = Field(default_factory=list)
     surprise: list[SurpriseRecord] = Field(default_factory=list)
@@ -144,6 +153,10 @@ class RunRecord:
     summary: Summary | None
     samples: list[WrittenRecord]
     """What the model wrote while it learned."""
+    sheets: list[tuple[int, str]] = field(default_factory=list)
+    """What it drew: steps, and pictures as text."""
+    film: str | None = None
+    """All of that as an animation."""
 
     @property
     def noun(self) -> str:
@@ -182,7 +195,20 @@ def read_run(folder: Path) -> RunRecord:
         evaluation=_optional(EvaluationRecord, folder / "evaluation.json"),
         summary=summary,
         samples=_samples(folder / SAMPLES),
+        sheets=[(step, _as_text(path, "png")) for step, path in _few(sheets_in(folder))],
+        film=_as_text(folder / FILM, "gif") if (folder / FILM).exists() else None,
     )
+
+
+def _few(items: list[tuple[int, Path]]) -> list[tuple[int, Path]]:
+    """Evenly spread, the first and the last among them."""
+    if len(items) <= DRAWN:
+        return items
+    return [items[round(at * (len(items) - 1) / (DRAWN - 1))] for at in range(DRAWN)]
+
+
+def _as_text(path: Path, kind: str) -> str:
+    return f"data:image/{kind};base64,{b64encode(path.read_bytes()).decode()}"
 
 
 def _optional(kind: type[R], path: Path) -> R | None:

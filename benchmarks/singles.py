@@ -1,0 +1,91 @@
+"""A line for each measurement that was made once: what it was, what came out, what was wanted."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+Found = Mapping[str, Any]
+Told = tuple[tuple[str, str], str, str]
+"""What was measured, in English and in Chinese; what came out; what was wanted."""
+
+HEADS = {
+    "en": "| measured once | result | wanted | minutes | command |",
+    "zh": "| 单次测量 | 结果 | 目标 | 分钟 | 命令 |",
+}
+
+
+def translated(english: str, chinese: str) -> Callable[[Found], Told]:
+    """Of benchmarks/translation.py."""
+
+    def row(found: Found) -> Told:
+        metrics, bar = found["metrics"], found["bar"]
+        if found["metric"] == "exact_match":
+            return (english, chinese), f"{100 * metrics['exact_match']:.2f} %", f"≥ {100 * bar:g} %"
+        said = f"chrF {metrics['chrf']:.1f}, BLEU {metrics['bleu']:.1f}"
+        return (english, chinese), said, f"chrF ≥ {bar:g}" if bar else "–"
+
+    return row
+
+
+def poems(found: Found) -> Told:
+    """Of benchmarks/language.py."""
+    words = "Tang quatrains: written ones that keep their form", "唐诗绝句：生成的诗中格式正确的比例"
+    return words, f"{100 * found['share_that_keeps_form']:.1f} %", f"≥ {100 * found['bar']:g} %"
+
+
+def faster(found: Found) -> Told:
+    """Of benchmarks/language.py."""
+    words = "a small GPT, tokens per second beside a plain loop", "小型 GPT 的每秒记号数，相对于普通循环"
+    return words, f"{found['ratio']:.2f} ×", f"≥ {found['bar']:g} ×"
+
+
+def strings(found: Found) -> Told:
+    """Of benchmarks/spoken_strings.py."""
+    words = "three to seven spoken digits to text: word error rate", "三到七个口语数字转写：词错误率"
+    return words, f"{100 * found['wer']:.2f} %", f"≤ {100 * found['bar']:g} %"
+
+
+def remembered(found: Found) -> Told:
+    """Of benchmarks/memory.py."""
+    lengths = sorted({row["length"] for row in found["rows"]})
+    solved = {
+        name: max((row["length"] for row in found["rows"] if row["model"] == name and row["solved"]), default=0)
+        for name in dict.fromkeys(row["model"] for row in found["rows"])
+    }
+    words = (
+        f"adding problem over {lengths[0]} to {lengths[-1]} steps: the longest that was solved",
+        f"加法问题（{lengths[0]} 到 {lengths[-1]} 步）：解出的最长序列",
+    )
+    return words, ", ".join(f"{name} {length or '–'}" for name, length in solved.items()), "–"
+
+
+ROWS: dict[str, Callable[[Found], Told]] = {
+    "translation-dates": translated(
+        "dates in 13 writings to ISO 8601, exactly right", "13 种日期写法转 ISO 8601，完全正确"
+    ),
+    "translation-transformer": translated("English to Chinese, Transformer", "英译中，Transformer"),
+    "translation-gru": translated("English to Chinese, GRU with attention", "英译中，带注意力的 GRU"),
+    "translation-gru-plain": translated("English to Chinese, GRU without", "英译中，不带注意力的 GRU"),
+    "language-quatrains": poems,
+    "language-gpt": faster,
+    "spoken-strings": strings,
+    "memory": remembered,
+}
+
+
+def table(results: Path, language: str) -> str:
+    """Those that have been measured."""
+    lines = [HEADS[language], "| --- | --- | --- | --- | --- |"]
+    for name, row in ROWS.items():
+        place = results / f"{name}.json"
+        if place.exists():
+            found = json.loads(place.read_text(encoding="utf-8"))
+            words, value, wanted = row(found)
+            seconds = found.get("process_seconds")
+            minutes = f"{seconds / 60:.0f}" if seconds else "–"
+            title = words[language == "zh"]
+            lines.append(f"| {title} | {value} | {wanted} | {minutes} | `{found['command']}` |")
+    return "\n".join(lines)
