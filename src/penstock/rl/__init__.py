@@ -1,0 +1,1 @@
+"""Environments, and the sources of batches that come from acting in them."""
