@@ -18,12 +18,12 @@ MakeLinear = Callable[[int, int], nn.Module]
 
 
 @final
-class Table(nn.Module):
+class ValueTable(nn.Module):
     """One number for each state and action, at first zero: states (B,) int64 to (B, A, 1)."""
 
     def __init__(self, *, states: int, actions: int) -> None:
         super().__init__()
-        require_sizes("Table", states=states, actions=actions)
+        require_sizes("ValueTable", states=states, actions=actions)
         self.values = nn.Parameter(torch.zeros(states, actions, 1))
 
     def forward(self, observation: Tensor) -> Tensor:
