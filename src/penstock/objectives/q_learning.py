@@ -30,9 +30,9 @@ class QLearning(Acting):
 
     A batch has "observation", "next_observation" (B, ...), "action" (B,) int64, "reward", "terminated" and "discount"
     (B,), of one step or of several; with "weight" (B,) it comes from prioritised replay (Schaul et al. 2016), which is
-    told the "priority" (B,). With a `ValueTable`, no target, `Mean(bend=None)` and plain gradient descent, a batch of one
-    example makes exactly the step of the tabular algorithms. Raises RecipeError where it is to be doubled without a
-    target.
+    told the "priority" (B,). With a `ValueTable`, no target, `Mean(bend=None)` and plain gradient descent, a batch of
+    one example makes exactly the step of the tabular algorithms. Raises RecipeError where it is to be doubled without
+    a target.
     """
 
     def __init__(
