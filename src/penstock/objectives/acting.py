@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -16,7 +17,22 @@ from penstock.core.shared import rows
 
 class Acting(Objective):
     """Has a policy. Both ways of acting give "action" (N,) or (N, A) and, where it is known, "value" (N,), the return
-    that the policy expects from there."""
+    that the policy expects from there. `notes` are the names of what it notes of each batch for the log."""
+
+    notes: ClassVar[Sequence[str]] = ()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("last_notes", torch.zeros(len(self.notes)))  # in checkpoints: a resumed log is the same
+
+    @torch.no_grad()
+    def note(self, *found: Tensor) -> None:
+        """One scalar for each of the names."""
+        self.get_buffer("last_notes").copy_(torch.stack(found))
+
+    def noted(self) -> dict[str, float]:
+        """Of the last batch."""
+        return dict(zip(self.notes, self.get_buffer("last_notes").tolist(), strict=True))
 
     @abstractmethod
     def act(self, observation: Tensor) -> dict[str, Tensor]:

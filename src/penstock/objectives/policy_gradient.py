@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import final
 
+import torch
 from torch import Tensor
 
 from penstock.core.batch import Batch
@@ -25,8 +26,12 @@ class PolicyGradient(Acting):
     error weighs `value_weight`; the entropy, which keeps the policy from being sure too soon, `entropy_weight`.
 
     A batch has "observation" (B, ...), "action" (B,) or (B, A), "logprob", "advantage" and "return" (B,). `normalise`
-    brings the advantages of each batch to mean 0 and deviation 1, which couples its examples.
+    brings the advantages of each batch to mean 0 and deviation 1, which couples its examples. Noted are the divergence
+    from the policy that acted (Schulman 2020, "Approximating KL divergence", the third estimate) and the share of the
+    returns' variance that the values explain.
     """
+
+    notes = ("policy_loss", "value_loss", "entropy", "kl", "explained")
 
     def __init__(
         self,
@@ -59,8 +64,12 @@ class PolicyGradient(Acting):
         advantage = batch["advantage"]
         if self.normalise:
             advantage = (advantage - advantage.mean()) / (advantage.std(correction=0) + TINY)
-        loss = self.surrogate(choice.logprob(batch["action"]), batch["logprob"], advantage).mean()
-        loss = loss + self.value_weight * (value - batch["return"]).square().mean()
-        if self.entropy_weight:
-            loss = loss - self.entropy_weight * choice.entropy().mean()
+        logprob, entropy = choice.logprob(batch["action"]), choice.entropy().mean()
+        policy_loss = self.surrogate(logprob, batch["logprob"], advantage).mean()
+        value_loss = (value - batch["return"]).square().mean()
+        with torch.no_grad():
+            change = logprob - batch["logprob"]
+            unexplained = (batch["return"] - value).var(correction=0) / batch["return"].var(correction=0)
+            self.note(policy_loss, value_loss, entropy, (change.expm1() - change).mean(), 1 - unexplained)
+        loss = policy_loss + self.value_weight * value_loss - self.entropy_weight * entropy
         return Update(loss, weight=batch.size)

@@ -35,6 +35,8 @@ class QLearning(Acting):
     a target.
     """
 
+    notes = ("value",)
+
     def __init__(
         self,
         model: nn.Module,
@@ -72,6 +74,7 @@ class QLearning(Acting):
         """The mean over the examples, weighted where the batch has weights."""
         told = _of(self.model(batch["observation"]), batch["action"])
         discount = batch["discount"] * (1 - batch["terminated"])
+        self.note(self.form.mean(told.detach()).mean())
         error, surprise = self.form.errors(told, self._onward(batch["next_observation"]), batch["reward"], discount)
         if "weight" in batch:
             batch.feedback(priority=surprise)

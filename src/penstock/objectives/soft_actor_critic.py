@@ -27,6 +27,8 @@ class SoftActorCritic(Acting):
     targets.
     """
 
+    notes = ("entropy", "temperature")
+
     def __init__(
         self, actor: Policy, critics: Sequence[nn.Module], *, temperature: Temperature, pace: float = 0.005
     ) -> None:
@@ -53,6 +55,7 @@ class SoftActorCritic(Acting):
         """The critics', the actor's and the temperature's turn."""
         yield Update(self._criticised(batch), role="critic", weight=batch.size)
         loss, entropy = self.actor_loss(batch["observation"])
+        self.note(entropy.mean(), self.temperature().squeeze())
         yield Update(loss, role="actor", weight=batch.size)
         if self.temperature.learned:
             yield Update(self.temperature.loss(entropy), role="temperature", weight=batch.size)

@@ -94,5 +94,6 @@ class TensorEnvironment(Environment):
         check_all_fit(self.state_dict(), state, "environment")
         self.generator.set_state(state[_RANDOM].cpu())
         self._age = state[_AGE].to(self.device)
-        self._state = {name: state[name].to(self.device) for name in self._state}
+        # In the layout that it had: from another, a network's sums may differ in their last bits.
+        self._state = {name: torch.empty_like(value).copy_(state[name]) for name, value in self._state.items()}
         return self.observe(self._state)
