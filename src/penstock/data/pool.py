@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import math
 import mmap
@@ -10,16 +9,16 @@ import os
 import selectors
 import subprocess
 import sys
-import tempfile
 import weakref
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from penstock.core.children import death, nameless_file, start, stop
 from penstock.core.errors import DataError, PenstockError, RecipeError, WorkerError
 from penstock.core.machine import cores, place
 from penstock.data.worker import LAUNCH
@@ -32,7 +31,6 @@ PIECES_EACH = 16
 MOST_WORKERS = 8
 
 _AGAIN = "go on with: penstock resume; if it happens again, train with fewer --image.workers"
-_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")  # decoding needs none of NumPy's
 
 
 def usual_workers() -> int:
@@ -102,7 +100,7 @@ class DecoderPool:
         self._finalizer = weakref.finalize(self, _stop, os.getpid(), self.processes, self._selector)
         whole = (count, self._rows, *shape)
         try:
-            with _nameless_file(math.prod(whole)) as handle:
+            with nameless_file(math.prod(whole)) as handle:
                 self._slots = np.ndarray(whole, np.uint8, mmap.mmap(handle, math.prod(whole)))
                 self._workers = [self._start(handle, whole) for _ in range(workers)]
         except OSError as error:
@@ -140,16 +138,7 @@ class DecoderPool:
         self._finalizer()
 
     def _start(self, handle: int, whole: tuple[int, ...]) -> _Worker:
-        arguments = [json.dumps(value) for value in (sys.path, handle, whole)]
-        process = subprocess.Popen(
-            [sys.executable, "-P", "-c", LAUNCH, *arguments],  # -P: the folder we work in may hold a numpy.py
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            env={**os.environ, **dict.fromkeys(_THREADS, "1")},
-            pass_fds=[handle],
-            process_group=0,
-        )
+        process = start(LAUNCH, handle, whole)
         self.processes.append(process)
         worker = _Worker(process, process.stdin, process.stdout)
         self._selector.register(worker.stdout, selectors.EVENT_READ, worker)
@@ -169,7 +158,7 @@ class DecoderPool:
                 worker.stdin.write(json.dumps([slot, piece.files]).encode() + b"\n")
                 worker.stdin.flush()
             except BrokenPipeError:
-                raise self._failed(_death(worker.process)) from None
+                raise self._failed(death(worker.process)) from None
 
     def _receive(self, seconds: float | None) -> None:
         """Take what has arrived; where `seconds` is None, wait until something has."""
@@ -179,7 +168,7 @@ class DecoderPool:
             worker: _Worker = key.data
             received = os.read(worker.stdout.fileno(), 1 << 16)
             if not received:
-                raise self._failed(_death(worker.process))
+                raise self._failed(death(worker.process))
             *lines, worker.rest = (worker.rest + received).split(b"\n")
             for line in lines:
                 worker.busy -= 1
@@ -207,39 +196,8 @@ class DecoderPool:
         return self._failure
 
 
-def _death(process: subprocess.Popen[bytes]) -> str:
-    """How a process ended that should not have."""
-    code = process.wait()
-    how = f"signal {-code}: killed, or out of memory" if code < 0 else f"exit status {code}"
-    return f"a worker process died ({how})"
-
-
-@contextlib.contextmanager
-def _nameless_file(size: int) -> Iterator[int]:
-    """The handle of a file without a name, which vanishes with its last user: in memory, or else on the disk."""
-    if sys.platform == "linux":
-        handle = os.memfd_create("penstock")
-        try:
-            os.truncate(handle, size)
-            yield handle
-        finally:
-            os.close(handle)
-    else:
-        with tempfile.TemporaryFile() as file:
-            file.truncate(size)
-            yield file.fileno()
-
-
 def _stop(owner: int, processes: Sequence[subprocess.Popen[bytes]], selector: selectors.BaseSelector) -> None:
-    """End the processes; a fork of the one that started them leaves them alone."""
-    if os.getpid() != owner:
-        return
-    selector.close()
-    for process in processes:
-        process.kill()  # they hold nothing that could be lost
-    for process in processes:
-        for pipe in (process.stdin, process.stdout):
-            if pipe is not None:
-                with contextlib.suppress(OSError):  # a request that nobody took
-                    pipe.close()
-        process.wait()
+    """End the processes, and listen to them no more."""
+    if os.getpid() == owner:
+        selector.close()
+    stop(owner, processes)

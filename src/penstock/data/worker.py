@@ -13,11 +13,12 @@ from typing import Any
 
 import numpy as np
 
+from penstock.core.children import launch, send_line
 from penstock.core.errors import DataError
 from penstock.data.decode import decode
 
-LAUNCH = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from penstock.data.worker import main; main()"
-"""What such a process runs: it looks for modules where its parent does."""
+LAUNCH = launch("penstock.data.worker")
+"""What such a process runs."""
 
 
 def main() -> None:
@@ -35,7 +36,7 @@ def main() -> None:
     os.dup2(2, 1)  # what a library may print is no answer
     for line in sys.stdin.buffer:
         slot, files = json.loads(line)
-        _send(answers, {"slot": slot, **_decode(files, slots[slot])})
+        send_line(answers, {"slot": slot, **_decode(files, slots[slot])})
 
 
 def _decode(files: list[str], slot: np.ndarray) -> dict[str, Any]:
@@ -50,13 +51,3 @@ def _decode(files: list[str], slot: np.ndarray) -> dict[str, Any]:
     except Exception as error:  # noqa: BLE001 - whatever it is, the parent must hear of it
         return {"row": row, "fault": f"{type(error).__name__}: {error}"}
     return {}
-
-
-def _send(handle: int, answer: dict[str, Any]) -> None:
-    """Write one line; where nobody reads any more, leave."""
-    line = json.dumps(answer).encode() + b"\n"
-    try:
-        while line:
-            line = line[os.write(handle, line) :]
-    except BrokenPipeError:
-        os._exit(0)

@@ -1,0 +1,223 @@
+"""Environments around others: the same world, seen or rewarded otherwise. N environments."""
+
+from __future__ import annotations
+
+from abc import ABC
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import final
+
+import torch
+from torch import Tensor
+
+from penstock.core.errors import RecipeError, WorkerError
+from penstock.core.tensors import check_all_fit
+from penstock.rl.environment import Environment, Step
+from penstock.rl.spaces import Box, Discrete
+
+_INNER = "inner."
+
+
+class Wrapper(Environment, ABC):
+    """Passes everything on to `inner`; a subclass changes what it has to. What it keeps itself is `own`.
+
+    Of that, what is named in `grows` may have any size when it is put back.
+    """
+
+    grows: frozenset[str] = frozenset()
+
+    def __init__(self, inner: Environment) -> None:
+        self.inner = inner
+        self.observation, self.action = inner.observation, inner.action
+        self.count, self.device, self.exact = inner.count, inner.device, inner.exact
+
+    def begun(self, observation: Tensor) -> Tensor:
+        """What is seen where all episodes begin, for what the inner one shows."""
+        return observation
+
+    def seen(self, step: Step) -> Step:
+        """What a step of the inner one becomes."""
+        return step
+
+    def again(self, observation: Tensor) -> Tensor:
+        """What is seen after the state was put back, for what the inner one shows."""
+        return observation
+
+    def own(self) -> dict[str, Tensor]:
+        """What it keeps."""
+        return {}
+
+    def load_own(self, state: Mapping[str, Tensor]) -> None:
+        """Put back what fits `own`."""
+
+    def reset(self, seed: int) -> Tensor:
+        return self.begun(self.inner.reset(seed))
+
+    def step(self, action: Tensor) -> Step:
+        return self.seen(self.inner.step(action))
+
+    def state_dict(self) -> dict[str, Tensor]:
+        return {**self.own(), **{_INNER + name: value for name, value in self.inner.state_dict().items()}}
+
+    def load_state_dict(self, state: Mapping[str, Tensor]) -> Tensor:
+        mine = {name: value for name, value in state.items() if not name.startswith(_INNER)}
+        inner = {name.removeprefix(_INNER): value for name, value in state.items() if name.startswith(_INNER)}
+        shown = self.inner.load_state_dict(inner)
+        self.exact = self.inner.exact
+        check_all_fit(self.own() | {name: mine[name] for name in self.grows & mine.keys()}, mine, "environment")
+        self.load_own({name: value.to(self.device) for name, value in mine.items()})
+        return self.again(shown)
+
+    def close(self) -> None:
+        self.inner.close()
+
+
+@final
+class Checked(Wrapper):
+    """Refuses what no network can learn from. Raises WorkerError with environment and step of the first such value."""
+
+    def __init__(self, inner: Environment) -> None:
+        super().__init__(inner)
+        self._steps = 0
+
+    def own(self) -> dict[str, Tensor]:
+        return {"steps": torch.tensor(self._steps, device=self.device)}
+
+    def load_own(self, state: Mapping[str, Tensor]) -> None:
+        self._steps = int(state["steps"])
+
+    def seen(self, step: Step) -> Step:
+        self._steps += 1
+        for name, value in (("observation", step.final), ("observation", step.observation), ("reward", step.reward)):
+            sound = value.isfinite().flatten(1).all(1) if value.dim() > 1 else value.isfinite()
+            if not sound.all():
+                which = int((~sound).nonzero()[0, 0])
+                problem = f"its {name} is not finite at step {self._steps}"
+                raise WorkerError(f"environment {which}", problem, "mend the environment, or replace such values in it")
+        return step
+
+
+@final
+class OneHot(Wrapper):
+    """Shows a whole number as a one among zeros. Raises RecipeError where something else is shown."""
+
+    def __init__(self, inner: Environment) -> None:
+        super().__init__(inner)
+        if not isinstance(inner.observation, Discrete):
+            raise RecipeError("OneHot", f"the environment shows {inner.observation}", "use it for whole numbers")
+        self._size = inner.observation.count
+        self.observation = Box((self._size,), 0.0, 1.0)
+
+    def begun(self, observation: Tensor) -> Tensor:
+        return torch.nn.functional.one_hot(observation, self._size).float()
+
+    def seen(self, step: Step) -> Step:
+        return replace(step, observation=self.begun(step.observation), final=self.begun(step.final))
+
+    def again(self, observation: Tensor) -> Tensor:
+        return self.begun(observation)
+
+
+@final
+class ClippedRewards(Wrapper):
+    """Rewards between two bounds: games whose points differ by orders of magnitude become alike (Mnih et al. 2015)."""
+
+    def __init__(self, inner: Environment, low: float = -1.0, high: float = 1.0) -> None:
+        super().__init__(inner)
+        if not low < high:
+            raise RecipeError("ClippedRewards", f"{low} is not below {high}", "exchange the bounds")
+        self._low, self._high = low, high
+
+    def seen(self, step: Step) -> Step:
+        return replace(step, reward=step.reward.clamp(self._low, self._high))
+
+
+@final
+class Stacked(Wrapper):
+    """Shows the last `frames` observations as one, the oldest first, along their first axis: motion becomes visible.
+
+    An episode begins with as many of its first. Raises RecipeError for observations without an axis.
+    """
+
+    def __init__(self, inner: Environment, frames: int) -> None:
+        super().__init__(inner)
+        shown = inner.observation
+        if not isinstance(shown, Box) or not shown.shape:
+            raise RecipeError("Stacked", f"{shown} has no axis to stack along", "use it for vectors and images")
+        if frames < 1:
+            raise RecipeError("Stacked", f"{frames} frames", "give at least 1")
+        bounds = [bound * frames if isinstance(bound, tuple) else bound for bound in (shown.low, shown.high)]
+        self.observation = Box((frames * shown.shape[0], *shown.shape[1:]), bounds[0], bounds[1], shown.dtype)
+        self._frames, self._each = frames, shown.shape[0]
+        self._stack = torch.zeros(self.count, *self.observation.shape, dtype=shown.dtype, device=self.device)
+
+    def begun(self, observation: Tensor) -> Tensor:
+        self._stack = self._filled(observation)
+        return self._stack
+
+    def seen(self, step: Step) -> Step:
+        final = torch.cat([self._stack[:, self._each :], step.final], 1)
+        done = step.done
+        self._stack = final
+        if done.any():
+            at = done.nonzero()[:, 0]
+            self._stack = final.index_copy(0, at, self._filled(step.observation[at]))
+        return replace(step, observation=self._stack, final=final)
+
+    def again(self, observation: Tensor) -> Tensor:
+        return self._stack if self.exact else self.begun(observation)
+
+    def own(self) -> dict[str, Tensor]:
+        return {"stack": self._stack}
+
+    def load_own(self, state: Mapping[str, Tensor]) -> None:
+        self._stack = state["stack"]
+
+    def _filled(self, observation: Tensor) -> Tensor:
+        return torch.cat([observation] * self._frames, 1)
+
+
+@final
+class Recorded(Wrapper):
+    """Adds up what each episode brought; those that have ended wait in `finished` until somebody takes them."""
+
+    grows = frozenset({"finished"})
+
+    def __init__(self, inner: Environment) -> None:
+        super().__init__(inner)
+        self._sum = torch.zeros(inner.count, dtype=torch.float64, device=inner.device)
+        self._length = torch.zeros(inner.count, dtype=torch.int64, device=inner.device)
+        self.steps = 0
+        """Steps of all N together, since the beginning of the training."""
+        self.finished: list[tuple[int, float, int]] = []
+        """Of each episode: `steps` at its end, its return, its length."""
+
+    def begun(self, observation: Tensor) -> Tensor:
+        self._sum, self._length = torch.zeros_like(self._sum), torch.zeros_like(self._length)
+        return observation
+
+    def seen(self, step: Step) -> Step:
+        self.steps += 1
+        self._sum, self._length, done = self._sum + step.reward, self._length + 1, step.done
+        if done.any():
+            found = zip(self._sum[done].tolist(), self._length[done].tolist(), strict=True)
+            self.finished += [(self.steps, total, length) for total, length in found]
+            self._sum, self._length = self._sum.masked_fill(done, 0.0), self._length.masked_fill(done, 0)
+        return step
+
+    def again(self, observation: Tensor) -> Tensor:
+        return observation if self.exact else self.begun(observation)
+
+    def own(self) -> dict[str, Tensor]:
+        found = {"sum": self._sum, "length": self._length, "steps": torch.tensor(self.steps, device=self.device)}
+        waiting = torch.tensor(self.finished, dtype=torch.float64, device=self.device).reshape(-1, 3)
+        return found | {"finished": waiting}
+
+    def load_own(self, state: Mapping[str, Tensor]) -> None:
+        self._sum, self._length, self.steps = state["sum"], state["length"], int(state["steps"])
+        self.finished = [(int(at), total, int(length)) for at, total, length in state["finished"].tolist()]
+
+    def take(self) -> list[tuple[int, float, int]]:
+        """The episodes that have ended since this was asked last."""
+        taken, self.finished = self.finished, []
+        return taken
