@@ -80,12 +80,11 @@ def test_spaces(made: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "maker", [*(Maker(name=name, limit=9) for name in CLASSIC), own(name="Kept", limit=9)], ids=str
+    ("maker", "workers"),
+    [*((Maker(name=name, limit=9), 0) for name in CLASSIC), (own(name="Kept", limit=9), 0), (own(name="Kept"), 2)],
+    ids=[*CLASSIC, "own", "own in processes"],
 )
-@pytest.mark.parametrize("workers", [0, 2])
 def test_it_goes_on_from_what_was_saved(made: Any, maker: Maker, workers: int) -> None:
-    if workers and maker.name not in ("CartPole-v1", "Kept"):
-        pytest.skip("a process more tells nothing new")
     first, second = (made(maker, count=2, workers=workers) for _ in range(2))
     assert first.exact
     generator = torch.Generator().manual_seed(0)
@@ -125,9 +124,9 @@ FAULTS = [
     ("old reset", "reset gave ndarray, expected (observation, info)"),
     ("old step", "step gave 4 values, expected (observation, reward, terminated, truncated, info)"),
     ("text", "its reward at step 1 is str, expected a number"),
-    ("flag", "terminated at step 1 is str, expected True or False"),
+    ("flag", "terminated and truncated at step 1 are str and bool, expected True or False"),
     ("nan", "its observation is not finite at step 3"),
-    ("inf", "its reward is inf at step 1"),
+    ("inf", "its reward is not finite at step 1"),
     ("raises", "step 3 failed (ZeroDivisionError: the pole has gone)"),
 ]
 
@@ -153,6 +152,16 @@ def test_what_happens_in_another_process_is_told_in_the_same_words(made: Any) ->
     with pytest.raises(WorkerError, match="ZeroDivisionError"):
         walk.step(action)
     assert set(walk.state_dict()) == {"begun", "seed"}  # a checkpoint can still be written
+
+
+def test_what_is_no_number_is_told_with_environment_and_step(made: Any) -> None:
+    """Of three, the one whose third step comes first: it began before the others."""
+    walk = made(own("nan"), count=3)
+    walk.reset(0)
+    walk.group._all[1].env.unwrapped.steps = 1
+    walk.step(torch.zeros(3, dtype=torch.int64))
+    with pytest.raises(WorkerError, match="environment 1: its observation is not finite at step 2; mend"):
+        walk.step(torch.zeros(3, dtype=torch.int64))
 
 
 @pytest.mark.parametrize(

@@ -19,8 +19,10 @@ from penstock.core.children import death, nameless_file, start, stop
 from penstock.core.errors import PenstockError, RecipeError, WorkerError
 from penstock.rl.arrays import Arrays, Held, arrays_in, size_of
 from penstock.rl.single import Maker, Single
-from penstock.rl.worker import LAUNCH, step_all
+from penstock.rl.worker import DONE, LAUNCH, STEP, step_all
 
+_TO_BEGIN = 5
+"""How many times longer the first answer may take: what the environment needs is imported first."""
 _AGAIN = "mend the environment, then go on with: penstock resume"
 
 
@@ -92,6 +94,7 @@ class Here(Group):
 @dataclass(eq=False)
 class _Worker:
     process: subprocess.Popen[bytes]
+    number: int
     rows: range
     rest: bytes = b""
     """The beginning of an answer."""
@@ -99,7 +102,8 @@ class _Worker:
 
 @final
 class Processes(Group):
-    """Divided among `workers` processes; what does not answer for `seconds` is given up.
+    """Divided among `workers` processes; what does not answer for `seconds` is given up, or in the beginning for five
+    times as long.
 
     They end with `close`, with this object, and with this process, even where it is killed.
     """
@@ -107,7 +111,7 @@ class Processes(Group):
     def __init__(self, maker: Maker, first: Single, count: int, *, workers: int, seconds: float) -> None:
         self.processes: list[subprocess.Popen[bytes]] = []
         self._failure: WorkerError | None = None
-        self._seconds = seconds
+        self._seconds, self._begun = seconds, False
         self._selector = selectors.DefaultSelector()
         self._finalizer = weakref.finalize(self, _stop, os.getpid(), self.processes, self._selector)
         forms = _forms(first)
@@ -120,7 +124,7 @@ class Processes(Group):
                 for begin, end in itertools.pairwise(marks):
                     process = start(LAUNCH, handle, asdict(maker), forms, count, begin, end)
                     self.processes.append(process)
-                    worker = _Worker(process, range(begin, end))
+                    worker = _Worker(process, len(self._workers), range(begin, end))
                     self._workers.append(worker)
                     assert process.stdout is not None
                     self._selector.register(process.stdout, selectors.EVENT_READ, worker)
@@ -130,43 +134,44 @@ class Processes(Group):
             raise WorkerError("environments", problem, "use fewer processes") from None
 
     def step(self) -> None:
-        self._ask([["step"]] * len(self._workers))
+        self._ask([STEP] * len(self._workers))
 
     def reset(self, seeds: Sequence[int]) -> None:
-        self._ask([["reset", [seeds[at] for at in worker.rows]] for worker in self._workers])
+        self._ask([_line("reset", [*w.rows], [seeds[at] for at in w.rows]) for w in self._workers])
 
     def check(self) -> list[str]:
-        found: list[str] = self._ask([["check"], *[["nothing"]] * (len(self._workers) - 1)])[0]
+        found: list[str] = self._ask([_line("check"), *[_line("nothing")] * (len(self._workers) - 1)])[0]
         return found
 
     def state(self) -> list[dict[str, Any]]:
-        return [state for part in self._ask([["state"]] * len(self._workers)) for state in part]
+        return [state for part in self._ask([_line("state")] * len(self._workers)) for state in part]
 
     def load_state(self, states: Sequence[dict[str, Any]]) -> None:
-        self._ask([["load", [states[at] for at in worker.rows]] for worker in self._workers])
+        self._ask([_line("load", [states[at] for at in worker.rows]) for worker in self._workers])
 
     def close(self) -> None:
         self._failure = self._failure or WorkerError("environments", "they were closed", "make them again")
         self._finalizer()
 
-    def _ask(self, requests: Sequence[list[Any]]) -> list[Any]:
+    def _ask(self, requests: Sequence[bytes]) -> list[Any]:
         """One request for each process: their answers, waited for together."""
         if self._failure is not None:
             raise self._failure
         for worker, request in zip(self._workers, requests, strict=True):
             try:
                 assert worker.process.stdin is not None
-                worker.process.stdin.write(json.dumps(request).encode() + b"\n")
+                worker.process.stdin.write(request)
                 worker.process.stdin.flush()
             except BrokenPipeError:
                 raise self._failed(worker, death(worker.process)) from None
         answers: dict[int, Any] = {}
-        limit = time.monotonic() + self._seconds
+        seconds = self._seconds if self._begun else _TO_BEGIN * self._seconds
+        limit = time.monotonic() + seconds
         while len(answers) < len(self._workers):
             ready = self._selector.select(max(limit - time.monotonic(), 0))
             if not ready and time.monotonic() >= limit:
                 silent = next(w for at, w in enumerate(self._workers) if at not in answers)
-                raise self._failed(silent, f"no answer to {requests[0][0]!r} for {self._seconds:g} seconds")
+                raise self._failed(silent, f"no answer to {_word(requests[0])!r} for {seconds:g} seconds")
             for key, _ in ready:
                 worker = key.data
                 received = os.read(key.fd, 1 << 16)
@@ -174,8 +179,9 @@ class Processes(Group):
                     raise self._failed(worker, death(worker.process))
                 worker.rest += received
                 if worker.rest.endswith(b"\n"):
-                    answers[self._workers.index(worker)] = self._understood(json.loads(worker.rest))
+                    answers[worker.number] = None if worker.rest == DONE else self._understood(json.loads(worker.rest))
                     worker.rest = b""
+        self._begun = True
         return [answers[at] for at in range(len(self._workers))]
 
     def _understood(self, answer: dict[str, Any]) -> Any:
@@ -196,6 +202,15 @@ class Processes(Group):
     def _give_up(self, error: PenstockError) -> None:
         self._failure = error if isinstance(error, WorkerError) else WorkerError(error.where, error.problem, _AGAIN)
         self._finalizer()
+
+
+def _line(*request: Any) -> bytes:
+    return json.dumps(request).encode() + b"\n"
+
+
+def _word(request: bytes) -> str:
+    """What was asked, in a word."""
+    return "step" if request == STEP else str(json.loads(request)[0])
 
 
 def _stop(owner: int, processes: Sequence[subprocess.Popen[bytes]], selector: selectors.BaseSelector) -> None:

@@ -6,7 +6,6 @@ Nothing heavy is imported: worker processes run this.
 from __future__ import annotations
 
 import importlib.util
-import math
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +20,7 @@ from penstock.core.errors import RecipeError, WorkerError, suggest
 
 _MEND = "mend the environment"
 _STEPS_OF_CHECK = 30
+_FLAGS = (bool, np.bool_)
 
 
 @runtime_checkable
@@ -125,13 +125,17 @@ class Answer(NamedTuple):
 
 @final
 class Single:
-    """An environment that begins anew by itself. Raises WorkerError where it does what it must not, or fails."""
+    """An environment that begins anew by itself. Raises WorkerError where it does what it must not, or fails.
+
+    Whether what a step has led to is finite is left to whoever asks, for it is cheaper to look at many at once.
+    """
 
     def __init__(self, maker: Maker, number: int) -> None:
         self._where, self._steps, self._age = f"environment {number}", 0, 0
         self.env, self.limit = maker.make()
         self.observation = form_of(f"{maker.name}: observation", self.env.observation_space)
         self.action = form_of(f"{maker.name}: action", self.env.action_space)
+        self._shape, self._dtype = self.env.observation_space.shape, self.env.observation_space.dtype
         self._space, self._whole = self.env.observation_space, self.action.choices is not None
 
     def reset(self, seed: int | None = None) -> np.ndarray:
@@ -143,7 +147,7 @@ class Single:
             raise self._fault(f"reset failed ({type(error).__name__}: {error})") from error
         if not isinstance(answer, tuple) or len(answer) != 2:
             raise self._fault(f"reset gave {_kind(answer)}, expected (observation, info)")
-        return self._sound(answer[0], "reset")
+        return self._sound(answer[0], resets=True)
 
     def step(self, action: np.ndarray) -> Answer:
         """Act; where the episode ends, begin the next one."""
@@ -157,16 +161,14 @@ class Single:
             expected = "(observation, reward, terminated, truncated, info)"
             raise self._fault(f"step gave {_kind(answer)}, expected {expected}")
         seen, reward, terminated, truncated, _ = answer
-        final = self._sound(seen, f"step {self._steps}")
+        final = self._sound(seen)
         try:
             number = float(reward)
         except (TypeError, ValueError):
             raise self._fault(f"its reward at step {self._steps} is {_kind(reward)}, expected a number") from None
-        if not math.isfinite(number):
-            raise self._fault(f"its reward is {number} at step {self._steps}")
-        for name, flag in (("terminated", terminated), ("truncated", truncated)):
-            if not isinstance(flag, bool | np.bool_):
-                raise self._fault(f"{name} at step {self._steps} is {_kind(flag)}, expected True or False")
+        if not isinstance(terminated, _FLAGS) or not isinstance(truncated, _FLAGS):
+            kinds = f"terminated and truncated at step {self._steps} are {_kind(terminated)} and {_kind(truncated)}"
+            raise self._fault(f"{kinds}, expected True or False")
         ended, cut = bool(terminated), bool(truncated) or (self.limit is not None and self._age >= self.limit)
         return Answer(final, number, ended, cut, self.reset() if ended or cut else None)
 
@@ -205,20 +207,32 @@ class Single:
         for _ in range(steps):
             action = self.env.action_space.sample()
             answer = self.step(np.asarray(action - self.action.first if self._whole else action))
+            for name, value in (("observation", answer.final), ("reward", answer.reward)):
+                if not np.isfinite(value).all():
+                    raise self.not_finite(name)
             self._within(answer.final, f"step {self._steps}")
             found.append([*answer.final.ravel().tolist(), answer.reward, answer.terminated, answer.truncated])
         return found
 
-    def _sound(self, seen: Any, when: str) -> np.ndarray:
-        """What was seen, of the shape and type that was promised, and finite."""
+    def not_finite(self, name: str) -> WorkerError:
+        """What to raise where the last step led to what is no number."""
+        return self._fault(f"its {name} is not finite at step {self._steps}")
+
+    def _sound(self, seen: Any, *, resets: bool = False) -> np.ndarray:
+        """What was seen, of the shape and type that was promised; in the beginning also finite."""
         array = np.array(seen)  # of its own: an environment may write to one and the same again
-        if array.shape != self._space.shape:
-            raise self._fault(f"its observation at {when} has the shape {array.shape}, expected {self._space.shape}")
-        if array.dtype != self._space.dtype and not (self.observation.choices and array.dtype.kind in "iu"):
-            raise self._fault(f"its observation at {when} is {array.dtype}, expected {self._space.dtype}")
-        if array.dtype.kind == "f" and not np.isfinite(array).all():
-            raise self._fault(f"its observation is not finite at {when}")
+        if array.shape != self._shape or (array.dtype != self._dtype and not self._fits(array)):
+            when = "reset" if resets else f"step {self._steps}"
+            if array.shape != self._shape:
+                raise self._fault(f"its observation at {when} has the shape {array.shape}, expected {self._shape}")
+            raise self._fault(f"its observation at {when} is {array.dtype}, expected {self._dtype}")
+        if resets and array.dtype.kind == "f" and not np.isfinite(array).all():
+            raise self._fault("its observation is not finite at reset")
         return array - self.observation.first if self.observation.first else array
+
+    def _fits(self, array: np.ndarray) -> bool:
+        """Whole numbers may be of any type that holds them."""
+        return self.observation.choices is not None and array.dtype.kind in "iu"
 
     def _within(self, seen: np.ndarray, when: str) -> np.ndarray:
         """What was seen, within the bounds that were promised."""

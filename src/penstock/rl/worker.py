@@ -9,11 +9,15 @@ import signal
 import sys
 from typing import Any
 
+import numpy as np
+
 from penstock.core.children import launch, send_line
 from penstock.core.errors import PenstockError
 from penstock.rl.arrays import Arrays, arrays_in
 from penstock.rl.single import Maker, Single
 
+STEP, DONE = b"step\n", b"done\n"
+"""What is asked and answered most, in a form that need not be taken apart."""
 LAUNCH = launch("penstock.rl.worker")
 """What such a process runs."""
 
@@ -32,23 +36,24 @@ def main() -> None:
     os.dup2(2, 1)  # what an environment may print is no answer
     group: list[Single] = []
     for line in sys.stdin.buffer:
-        request = json.loads(line)
         try:
             if not group:
                 group = [Single(Maker(**maker), number) for number in range(first, last)]
-            send_line(answers, {"found": _answer(group, request, arrays, first)})
+            if line == STEP:
+                step_all(group, arrays, first)
+                os.write(answers, DONE)
+            else:
+                send_line(answers, {"found": _answer(group, json.loads(line), arrays)})
         except PenstockError as error:
             send_line(answers, {"error": [type(error).__name__, error.where, error.problem, error.remedy]})
 
 
-def _answer(group: list[Single], request: list[Any], arrays: Arrays, first: int) -> Any:
-    """What is asked for: ["step"], ["reset", seeds], ["check"], ["state"], ["load", states]."""
+def _answer(group: list[Single], request: list[Any], arrays: Arrays) -> Any:
+    """What is asked for: ["nothing"], ["reset", rows, seeds], ["check"], ["state"], ["load", states]."""
     what, *rest = request
-    if what == "step":
-        step_all(group, arrays, first)
-    elif what == "reset":
-        for at, (each, seed) in enumerate(zip(group, rest[0], strict=True), first):
-            arrays.observation[at] = each.reset(seed)
+    if what == "reset":
+        for each, row, seed in zip(group, *rest, strict=True):
+            arrays.observation[row] = each.reset(seed)
     elif what == "check":
         return group[0].check()
     elif what == "state":
@@ -61,8 +66,18 @@ def _answer(group: list[Single], request: list[Any], arrays: Arrays, first: int)
 
 def step_all(group: list[Single], arrays: Arrays, first: int) -> None:
     """Let each of a group act, and write down what that has led to, from row `first` on."""
-    for at, each in enumerate(group, first):
-        answer = each.step(arrays.action[at])
-        arrays.final[at], arrays.reward[at] = answer.final, answer.reward
-        arrays.terminated[at], arrays.truncated[at] = answer.terminated, answer.truncated
-        arrays.observation[at] = answer.final if answer.begins is None else answer.begins
+    rows = slice(first, first + len(group))
+    final, reward = arrays.final[rows], arrays.reward[rows]
+    answers = [each.step(action) for each, action in zip(group, arrays.action[rows], strict=True)]
+    for row, answer in enumerate(answers):
+        final[row] = answer.final
+    reward[:] = [answer.reward for answer in answers]
+    for name, met in (("observation", final), ("reward", reward)):
+        if not (sound := np.isfinite(met).reshape(len(group), -1).all(1)).all():
+            raise group[int(sound.argmin())].not_finite(name)
+    arrays.terminated[rows] = [answer.terminated for answer in answers]
+    arrays.truncated[rows] = [answer.truncated for answer in answers]
+    arrays.observation[rows] = final
+    for row, answer in enumerate(answers, first):
+        if answer.begins is not None:
+            arrays.observation[row] = answer.begins
