@@ -34,12 +34,12 @@ def transitions(count: int = 8, **changes: Tensor) -> Batch:
 
 
 def test_the_target_of_td3_is_that_of_the_paper() -> None:
-    objective, batch = make(noise=0.4, most_noise=0.5), transitions()
+    objective, batch = make(noise=0.4, most_noise=0.1), transitions()
     torch.manual_seed(3)
     update = next(objective.step(batch))
     torch.manual_seed(3)
     onward = batch["next_observation"]
-    noise = (0.4 * torch.randn(8, 2)).clamp(-0.5, 0.5) * torch.tensor([2.0, 0.5])
+    noise = (0.4 * torch.randn(8, 2)).clamp(-0.1, 0.1) * torch.tensor([2.0, 0.5])
     action = (objective.actor(onward) + noise).clamp(LOW, HIGH)
     worth = torch.minimum(*(critic(onward, action) for critic in objective.critics))
     wanted = batch["reward"] + 0.9 * (1 - batch["terminated"]) * worth
