@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from penstock.core.errors import RecipeError
-from penstock.nn.initialise import activation_gain, normal_
+from penstock.nn.initialise import activation_gain, normal_, orthogonal_
 
 
 def test_gains_with_a_closed_form() -> None:
@@ -41,4 +41,13 @@ def test_variance_is_gain_squared_over_inputs(layer: nn.Linear | nn.Conv2d) -> N
     assert abs(values.mean()) < 5 / math.sqrt(n)
     assert abs(values.var() - 1) < 5 * math.sqrt(2 / n)
     assert abs(values.pow(4).mean() - 3) < 5 * math.sqrt(96 / n)
+    assert not layer.bias.any()
+
+
+@pytest.mark.parametrize("layer", [nn.Linear(30, 20), nn.Linear(20, 30), nn.Conv2d(3, 4, 2)])
+def test_orthogonal_weights_turn_and_stretch(layer: nn.Linear | nn.Conv2d) -> None:
+    torch.manual_seed(1)
+    orthogonal_(layer, gain=1.7)
+    singular = torch.linalg.svdvals(layer.weight.detach().flatten(1))
+    torch.testing.assert_close(singular, torch.full_like(singular, 1.7))
     assert not layer.bias.any()

@@ -64,6 +64,10 @@ class Objective(nn.Module):
     def stepped(self) -> None:
         """Called once after each engine step: target networks, codebooks."""
 
+    def noted(self) -> dict[str, float]:
+        """What the last batch showed beside its losses, by name: for the rows of the log."""
+        return {}
+
     def evaluate(self, source: Iterable[Batch]) -> Evaluation:
         """Metrics over a held-out source, and records for the report."""
         raise NotImplementedError(f"{type(self).__name__} must define evaluate(source) to be given a validation source")

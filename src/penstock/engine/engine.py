@@ -239,7 +239,8 @@ class Engine:
         """Mean loss since the last row, once a step. Raises NumericError where a step was bad."""
         if self._logged_at != self.clock.step:
             self._logged_at = self.clock.step
-            self._measured("train", self.stepper.health.summary() | {"rate": self.stepper.rate})
+            numbers = self.stepper.health.summary() | {"rate": self.stepper.rate} | self.objective.noted()
+            self._measured("train", numbers)
 
     def _validate(self) -> dict[str, float]:
         """Measure on the validation split, and keep the weights if they are the best so far."""

@@ -8,7 +8,7 @@ LOWER_IS_BETTER = frozenset(
     {"loss", "error", "rmse", "mae", "mase", "perplexity", "bits_per_character", "cer", "wer", "pinball", "frechet"}
 )
 HIGHER_IS_BETTER = frozenset(
-    {"accuracy", "f1", "auc", "r2", "bleu", "chrf", "exact_match", "elbo", "iwelbo", "codes_used"}
+    {"accuracy", "f1", "auc", "r2", "bleu", "chrf", "exact_match", "elbo", "iwelbo", "codes_used", "return"}
     | {"precision", "recall", "density", "coverage"}
 )
 
