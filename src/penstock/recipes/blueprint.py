@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -24,39 +22,6 @@ METHODS = ("vae-gan", "glo", "energy", "diffusion")
 """What generates in other ways; all but diffusion with the networks of dcgan."""
 CONDITIONAL = (*GAMES, "diffusion")
 FIELD, LABEL = "image", "label"
-LITTLE = 10_000
-"""Examples up to which what the discriminator sees is moved, lest it learns them by heart."""
-
-
-@dataclass(frozen=True)
-class Choices:
-    """What suits a model: rates of generator and discriminator, memory of Adam, width, loss, spectral norms,
-    the penalty R1 where there is no other, and how many held-out examples are measured, in training and at the end."""
-
-    lr: float = 2e-4
-    discriminator_lr: float | None = None
-    betas: tuple[float, float] = (0.5, 0.999)
-    width: int = 64
-    loss: str = "non-saturating"
-    spectral: bool = False
-    r1: float | None = None
-    ema: float | None = 0.999
-    measured: tuple[int, int] = (1000, 10_000)
-
-
-FEW = (128, 1000)
-"""Where to make an example takes a gradient search or many steps."""
-USUAL: Mapping[str, Choices] = {
-    "dense": Choices(),
-    "dcgan": Choices(lr=5e-4, r1=1.0),
-    "residual": Choices(betas=(0.0, 0.9), width=64, loss="hinge", spectral=True),
-    "sagan": Choices(lr=2e-4, discriminator_lr=8e-4, betas=(0.0, 0.9), loss="hinge", spectral=True),
-    "vae-gan": Choices(),
-    "glo": Choices(lr=1e-3, betas=(0.9, 0.999), ema=None, measured=FEW),
-    "energy": Choices(lr=1e-4, betas=(0.0, 0.999), width=32, measured=FEW),
-    "diffusion": Choices(lr=1e-3, betas=(0.9, 0.999), measured=FEW),
-}
-"""Measured on small pictures and small machines; the papers' choices where those did not differ."""
 
 
 def make_objective(recipe: Generate, shape: tuple[int, int, int], classes: int, examples: int) -> Generating:

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from penstock.core.settings import Settings
+from penstock.recipes.settings import PictureSettings
 
 Width = Annotated[int, Field(ge=1, le=65536)]
 
@@ -104,21 +105,10 @@ class LikelihoodSettings(Settings):
     ] = None
 
 
-class PictureSettings(Settings):
+class BinaryPictureSettings(PictureSettings):
     """How to read pictures, and how to vary them in training."""
 
-    size: Annotated[int | None, Field(ge=4, le=1024, description="height and width; by the data if not given")] = None
     binary: Annotated[bool, Field(description="only black and white: what is at least half bright is white")] = False
-    skip_bad: Annotated[int, Field(ge=0, description="how many unreadable files to leave out before giving up")] = 0
-    shift: Annotated[int, Field(ge=0, description="largest random shift in pixels")] = 0
-    flip: Annotated[bool, Field(description="random mirror images, left to right")] = False
-    memory: Annotated[
-        float, Field(gt=0, description="GiB of pictures to hold in memory; more is read from disk as needed")
-    ] = 4.0
-    workers: Annotated[
-        int | None,
-        Field(ge=0, le=64, description="processes that read pictures ahead; by the number of cores if not given"),
-    ] = None
 
 
 class HearingSettings(Settings):

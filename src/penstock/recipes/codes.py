@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from penstock.core.csv_text import csv_text
 from penstock.core.files import write_bytes, write_text
-from penstock.recipes.likenesses import plane
+from penstock.recipes.judged_reconstructions import plane
 from penstock.recipes.supervised import held_out, labelled
 
 if TYPE_CHECKING:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pydantic import AfterValidator, Field
 
 from penstock.core.errors import DataError, RecipeError, suggest
 from penstock.core.ranks import ALONE, Ranks
-from penstock.recipes.blueprint import CONDITIONAL, FEW, GAMES, LABEL, LITTLE, METHODS, USUAL, make_objective
+from penstock.recipes.blueprint import CONDITIONAL, GAMES, LABEL, METHODS, make_objective
 from penstock.recipes.blueprint import make_optimizers as optimizers_of
 from penstock.recipes.generate_settings import (
     DiffusionSettings,
@@ -18,10 +18,10 @@ from penstock.recipes.generate_settings import (
     MakingNet,
     MakingOptim,
     MeasureSettings,
-    PictureSettings,
 )
 from penstock.recipes.recipe import Recipe, Where
-from penstock.recipes.settings import SplitSettings
+from penstock.recipes.settings import PictureSettings, SplitSettings
+from penstock.recipes.usual import FEW, USUAL, resolved
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -35,18 +35,8 @@ if TYPE_CHECKING:
     from penstock.data.splits import Splits
     from penstock.kinds.image import ImageMaterial
     from penstock.recipes.creating import Creating
-    from penstock.recipes.job import Job, Part, Supplied
+    from penstock.recipes.job import Job, Supplied
     from penstock.recipes.trained import Trained
-
-EXAMPLES_SEEN = 1_500_000
-"""How many training examples are gone through where the length is not given, within 10 to 200 epochs."""
-LEAST_STEPS = 3000
-EVALUATIONS = 24
-LEAST_BETWEEN = 100
-"""Steps between two evaluations, at least."""
-EXAMINED = 200_000
-"""Training examples that the examiner goes through, within 2 to 30 epochs."""
-EXAMINER = "examiner"
 
 
 def _known(name: str) -> str:
@@ -108,7 +98,9 @@ class Generate(Recipe):
         from penstock.data.keyed import Keyed
         from penstock.data.sources import Shuffled
         from penstock.recipes.creating import Creating, symmetric
+        from penstock.recipes.examined import examiners
         from penstock.recipes.job import Job
+        from penstock.recipes.judged_samples import held_out, some
         from penstock.recipes.sheets import COUNT, SheetFiles
         from penstock.recipes.sheets import FEW as FEW_SHOWN
 
@@ -117,14 +109,14 @@ class Generate(Recipe):
         splits = self.divide(material)
         kind = symmetric(material.fit(splits["train"]))
         classes = self._classes(material, splits)
-        recipe = self._resolved(len(splits["train"]))
+        recipe = resolved(self, len(splits["train"]))
         seed_all(self.seed)
         known = 0 if classes is None else len(classes.names)
         objective = make_objective(recipe, kind.shape, known, len(splits["train"])).to(device)
         trained = Creating(objective, kind, classes, recipe.model, examples=len(splits["train"]))
         examples = self._examples(material, trained)
-        measured = {part: _some(splits[part], most) for part, most in recipe.measured().items()}
-        rest = {part: _held_out(trained, examples, rows) for part, rows in measured.items()}
+        measured = {part: some(splits[part], most) for part, most in recipe.measured().items()}
+        rest = {part: held_out(trained, examples, rows) for part, rows in measured.items()}
         self._check(trained, rest["validation"])
         places = torch.full((len(material.labels),), -1)
         places[torch.from_numpy(splits["train"])] = torch.arange(len(splits["train"]))
@@ -156,7 +148,7 @@ class Generate(Recipe):
                 SheetFiles(folder, trained, seed=sheet_seed, count=FEW_SHOWN if costly else COUNT)
             ],
             close=material.close,
-            parts=recipe._parts(trained, material, len(splits["train"])),
+            parts=examiners(recipe, trained, material, len(splits["train"])),
         )
 
     def read(self, supplied: object = None) -> ImageMaterial:
@@ -176,8 +168,9 @@ class Generate(Recipe):
         """The split that the data bring along, or a random one that follows from the seed."""
         from penstock.data.features import Classes
         from penstock.data.splits import split
+        from penstock.recipes.examined import are_classes
 
-        labelled = _are_classes(material)
+        labelled = are_classes(material)
         return split(
             len(material.labels),
             seed=self.seed,
@@ -193,11 +186,12 @@ class Generate(Recipe):
 
         from penstock.core.manifest import MANIFEST
         from penstock.recipes.creating import Creating
+        from penstock.recipes.examined import EXAMINER, classifier, examine_by
 
         trained = Creating.load(folder, partial(make_objective, self))
         run = folder.parent / "parts" / "classify" / EXAMINER
         if (run / "model" / MANIFEST).exists():
-            _examine_by(trained, self._classifier(0), run)
+            examine_by(trained, classifier(self, 0), run)
         return trained
 
     def examine(self, trained: Trained, supplied: object, fingerprint: object, other: object) -> dict[str, Any]:
@@ -207,6 +201,7 @@ class Generate(Recipe):
         import numpy as np
 
         from penstock.recipes.creating import Creating
+        from penstock.recipes.judged_samples import held_out, some
 
         assert isinstance(trained, Creating)
         named = {"data": str(other)} if other is not None and not isinstance(other, list | tuple | np.ndarray) else {}
@@ -220,8 +215,8 @@ class Generate(Recipe):
             everything = np.arange(len(material.labels))
             splits = self.divide(material) if other is None else {"train": everything, "test": everything}
             examples = self._examples(material, trained)
-            rows = _some(splits["test"], self.measured()["test"])
-            evaluation = trained.evaluate(_held_out(trained, examples, rows), self.precision)
+            rows = some(splits["test"], self.measured()["test"])
+            evaluation = trained.evaluate(held_out(trained, examples, rows), self.precision)
             name = "test" if other is None else "all pictures"
             return self.judged(trained, evaluation, examples, rows, splits["train"], name)
 
@@ -235,7 +230,7 @@ class Generate(Recipe):
         split: str,
     ) -> dict[str, Any]:
         """An evaluation as the report shows it."""
-        from penstock.recipes.likeness import judged
+        from penstock.recipes.judged_samples import judged
 
         count = 200 if USUAL[self.model].measured == FEW else 1000
         return judged(
@@ -251,13 +246,14 @@ class Generate(Recipe):
     def _classes(self, material: ImageMaterial, splits: Splits) -> Classes | None:
         """Those that the networks are told of."""
         from penstock.data.features import Classes
+        from penstock.recipes.examined import are_classes
 
         if not self.conditional:
             return None
         if self.model not in ("auto", *CONDITIONAL):
             problem = f"{self.model} cannot be told of classes"
             raise RecipeError("conditional", problem, f"use one of {', '.join(CONDITIONAL)}")
-        if not _are_classes(material):
+        if not are_classes(material):
             raise DataError(
                 material.origin, "there are no classes", "make one folder a class, or leave --conditional out"
             )
@@ -267,46 +263,6 @@ class Generate(Recipe):
         columns = {} if trained.classes is None else {LABEL: trained.classes.encode(material.labels)}
         return material.examples(trained.kind, columns).to(trained.device)
 
-    def _resolved(self, examples: int) -> Self:
-        """The same recipe with what was left open decided by rule, so that its record says all."""
-        model = "dcgan" if self.model == "auto" else self.model
-        usual, optim, gan, measure = USUAL[model], self.optim, self.gan, self.measure
-        lr = optim.lr or usual.lr
-        rates: dict[str, Any] = {"lr": lr, "weight_decay": optim.weight_decay or 0.0}
-        rates["discriminator_lr"] = optim.discriminator_lr or (usual.discriminator_lr or usual.lr) / usual.lr * lr
-        rates["codes_lr"] = optim.codes_lr or float(self.batch_size)
-        for name, value in zip(("beta1", "beta2"), usual.betas, strict=True):
-            rates[name] = value if getattr(optim, name) is None else getattr(optim, name)
-        bounded = gan.gradient_penalty is not None or gan.clip is not None
-        game: dict[str, Any] = {
-            "loss": usual.loss if gan.loss == "auto" else gan.loss,
-            "spectral": (usual.spectral and not bounded) if gan.spectral is None else gan.spectral,
-        }
-        if gan.r1 is None and not bounded and not game["spectral"] and "r1" not in gan.model_fields_set:
-            game["r1"] = usual.r1
-        if gan.augment == "auto":
-            game["augment"] = "translation" if examples <= LITTLE and model in GAMES else "off"
-        spread = zip(("validation", "test"), usual.measured, strict=True)
-        choices: dict[str, Any] = {
-            "model": model,
-            "optim": optim.model_copy(update=rates),
-            "gan": gan.model_copy(update=game),
-            "net": self.net.model_copy(update={"width": self.net.width or usual.width}),
-            "measure": measure.model_copy(update={name: getattr(measure, name) or most for name, most in spread}),
-        }
-        if "ema" not in self.model_fields_set:
-            choices["ema"] = usual.ema
-        steps = -(-examples // self.batch_size)
-        whole = self.epochs
-        if self.epochs is None and self.steps is None and self.minutes is None:
-            whole = float(round(max(min(max(EXAMPLES_SEEN / examples, 10), 200), LEAST_STEPS / steps)))
-            choices["epochs"] = whole
-        if "evaluate_every" not in self.model_fields_set:
-            total = min(whole or 1e9, self.steps / steps if self.steps else 1e9)
-            between = total / EVALUATIONS if total < 1e9 else 0.0
-            choices["evaluate_every"] = max(between, LEAST_BETWEEN / steps) if between else max(1.0, 200 / steps)
-        return self.model_copy(update=choices)
-
     def _check(self, trained: Creating, source: Any) -> None:
         """Try the networks on a few examples."""
         from penstock.data.sources import InOrder
@@ -314,41 +270,6 @@ class Generate(Recipe):
 
         few = InOrder(source.examples, source.indices[:2], batch_size=2, transform=source.transform)
         check_measured(trained.objective, next(iter(few)).to(trained.device), self.monitor)
-
-    def _parts(self, trained: Creating, material: ImageMaterial, examples: int) -> list[Part]:
-        """The examiner, where there are labels to train it by."""
-        from penstock.recipes.job import Part
-
-        choice = self.measure.examiner
-        if choice == "classifier" and not _are_classes(material):
-            raise DataError(material.origin, "there are no classes", "leave --measure.examiner out")
-        if choice == "pixels" or not _are_classes(material):
-            return []
-
-        def take(folder: Path) -> None:
-            _examine_by(trained, recipe, folder)
-
-        recipe = self._classifier(examples)
-        return [Part(EXAMINER, recipe, take, "a classifier of the same data, by which samples will be measured")]
-
-    def _classifier(self, examples: int) -> Recipe:
-        """What the examiner is trained by."""
-        from penstock.recipes.classify import Classify
-        from penstock.recipes.settings import ImageSettings
-
-        epochs = self.measure.epochs or float(round(min(max(EXAMINED / max(examples, 1), 2), 30)))
-        pictures = self.image.model_dump(exclude={"shift"})
-        return Classify(
-            data=self.data,
-            name=EXAMINER,
-            model="cnn",
-            epochs=epochs,
-            device=self.device,
-            threads=self.threads,
-            seed=self.seed,
-            image=ImageSettings(**pictures),
-            split=self.split,
-        )
 
     def _facts(
         self, material: ImageMaterial, splits: Splits, classes: Classes | None, supplied: Supplied
@@ -369,37 +290,3 @@ class Generate(Recipe):
             "fingerprint": material.fingerprint(),
             "supplied": supplied.names(),
         }
-
-
-def _examine_by(trained: Creating, recipe: Recipe, run: Path) -> None:
-    """Measure samples by the classifier that a run has trained."""
-    from penstock.core.files import read_json
-    from penstock.recipes.examiner import examiner_from
-
-    found = run / "evaluation.json"
-    accuracy = read_json(found)["metrics"].get("accuracy") if found.exists() else None
-    trained.examine_by(examiner_from(recipe.load(run / "model"), accuracy))
-
-
-def _held_out(trained: Creating, examples: Examples, rows: np.ndarray) -> Any:
-    """Some of the examples, in order, with keys that are always the same."""
-    from penstock.data.keyed import Keyed
-    from penstock.data.sources import InOrder
-
-    import torch  # isort: skip
-
-    transform = Keyed(trained.kind.transform(training=False))
-    return InOrder(examples, torch.from_numpy(rows), batch_size=64, transform=transform)
-
-
-def _are_classes(material: ImageMaterial) -> bool:
-    """Whether the labels are classes: two or more, each of several pictures on average."""
-    labels = material.labels
-    return not labels.isna().any() and 1 < labels.nunique() <= max(len(labels) // 2, 2)
-
-
-def _some(rows: np.ndarray, most: int) -> np.ndarray:
-    """At most so many, evenly spread."""
-    import numpy as np
-
-    return rows if len(rows) <= most else rows[np.linspace(0, len(rows) - 1, most).round().astype(np.int64)]

@@ -8,16 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import Field
 
 from penstock.core.settings import Settings
-from penstock.recipes.settings import ImageSettings, OptimSettings
+from penstock.recipes.settings import OptimSettings
 
 if TYPE_CHECKING:
     from penstock.optim.optimizer import Optimizer
-
-
-class PictureSettings(ImageSettings):
-    """How to read pictures: what is done to them in training, a generator learns to do as well."""
-
-    shift: Annotated[int, Field(ge=0, description="largest random shift in pixels")] = 0
 
 
 class MakingNet(Settings):

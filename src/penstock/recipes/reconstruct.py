@@ -12,12 +12,12 @@ from penstock.core.errors import DataError, RecipeError
 from penstock.core.ranks import Ranks
 from penstock.recipes.architectures import one_of
 from penstock.recipes.code_settings import (
+    BinaryPictureSettings,
     CoderSettings,
     ContractiveSettings,
     DenoisingSettings,
     HearingSettings,
     LikelihoodSettings,
-    PictureSettings,
     QuantisedSettings,
     SparseSettings,
     VariationalSettings,
@@ -99,7 +99,7 @@ class Reconstruct(Supervised):
     variational: VariationalSettings = VariationalSettings()
     quantised: QuantisedSettings = QuantisedSettings()
     table: TableSettings = TableSettings()
-    image: PictureSettings = PictureSettings()
+    image: BinaryPictureSettings = BinaryPictureSettings()
     audio: HearingSettings = HearingSettings()
 
     @property
@@ -291,7 +291,7 @@ class Reconstruct(Supervised):
         import numpy as np
 
         from penstock.kinds.chosen import knows
-        from penstock.recipes.likenesses import judged
+        from penstock.recipes.judged_reconstructions import judged
         from penstock.recipes.reconstructing import Reconstructing
 
         assert isinstance(trained, Reconstructing)

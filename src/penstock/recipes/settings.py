@@ -148,6 +148,12 @@ class ImageSettings(Settings):
     ] = None
 
 
+class PictureSettings(ImageSettings):
+    """How to read pictures that are made again: what is done to them in training is learned, too."""
+
+    shift: Annotated[int, Field(ge=0, description="largest random shift in pixels")] = 0
+
+
 class TextSettings(Settings):
     """How to cut texts into tokens."""
 

@@ -12,6 +12,7 @@ from torch import Tensor
 from penstock.core.objective import Evaluation
 from penstock.core.random import derive
 from penstock.data.examples import Examples
+from penstock.data.keyed import Keyed
 from penstock.data.sources import InOrder
 from penstock.metrics.generation import nearest
 from penstock.metrics.modes import class_shares
@@ -41,9 +42,9 @@ def judged(
     """An evaluation on `rows` of all examples as a report has it; so many samples are looked at more closely."""
     examiner, compared = trained.examiner, trained.objective.compared
     real, seen = looked_at(examiner, _pictures(trained, examples, rows))
-    learned = _pictures(trained, examples, _some(training, MOST))
+    learned = _pictures(trained, examples, some(training, MOST))
     known, _ = looked_at(examiner, learned)
-    others, _ = looked_at(examiner, _pictures(trained, examples, _some(training, len(rows))))
+    others, _ = looked_at(examiner, _pictures(trained, examples, some(training, len(rows))))
     mixed, _ = looked_at(examiner, _mixed(learned[: len(rows)], seed))
     labels = trained.labels(count)
     made = trained.made(count, seed=seed, labels=labels)
@@ -123,6 +124,12 @@ def _pictures(trained: Creating, examples: Examples, rows: np.ndarray) -> Tensor
     return torch.cat([batch["image"].cpu() for batch in source])
 
 
-def _some(rows: np.ndarray, most: int) -> np.ndarray:
+def held_out(trained: Creating, examples: Examples, rows: np.ndarray) -> InOrder:
+    """Some of the examples, in order, with keys that are always the same."""
+    transform = Keyed(trained.kind.transform(training=False))
+    return InOrder(examples, torch.from_numpy(rows), batch_size=64, transform=transform)
+
+
+def some(rows: np.ndarray, most: int) -> np.ndarray:
     """At most so many, evenly spread."""
     return rows if len(rows) <= most else rows[np.linspace(0, len(rows) - 1, most).round().astype(np.int64)]
