@@ -24,6 +24,7 @@ from penstock.recipes.examiner import ClassifierExaminer, CoarseExaminer
 from penstock.recipes.generate import Generate
 from penstock.recipes.job import Supplied
 from penstock.recipes.sheets import film, sheets_in
+from penstock.recipes.usual import resolved
 from penstock.run.execute import resume
 from penstock.run.report.page import render
 from penstock.run.report.records import read_run
@@ -73,7 +74,7 @@ def test_settings_reach_the_game() -> None:
 
 
 def test_open_choices_follow_the_model() -> None:
-    found = {model: Generate.parse({"model": model})._resolved(1000) for model in (*GAMES, *METHODS)}
+    found = {model: resolved(Generate.parse({"model": model}), 1000) for model in (*GAMES, *METHODS)}
     assert found["sagan"].optim.discriminator_lr == pytest.approx(4 * found["sagan"].optim.lr)
     assert found["dcgan"].gan.augment == "translation"
     assert found["dcgan"].ema is not None
