@@ -79,9 +79,9 @@ def test_open_choices_follow_the_model() -> None:
     assert found["dcgan"].gan.augment == "translation"
     assert found["dcgan"].ema is not None
     assert found["glo"].ema is None
-    assert Generate.parse({"model": "glo", "ema": 0.9})._resolved(1000).ema == 0.9
-    assert Generate.parse({"optim": {"lr": 1e-3}, "model": "sagan"})._resolved(9).optim.discriminator_lr == 4e-3
-    assert Generate.parse({})._resolved(50_000).gan.augment == "off"
+    assert resolved(Generate.parse({"model": "glo", "ema": 0.9}), 1000).ema == 0.9
+    assert resolved(Generate.parse({"optim": {"lr": 1e-3}, "model": "sagan"}), 9).optim.discriminator_lr == 4e-3
+    assert resolved(Generate.parse({}), 50_000).gan.augment == "off"
 
 
 @pytest.mark.parametrize(
@@ -193,7 +193,7 @@ def test_glo_has_a_code_for_every_training_example_and_none_else(pictures: Write
 
 def test_unequal_sides_are_for_diffusion_alone() -> None:
     for model in ("dcgan", "diffusion"):
-        recipe = Generate.parse({"model": model, "net": {"widths": [8], "width": 4}})._resolved(100)
+        recipe = resolved(Generate.parse({"model": model, "net": {"widths": [8], "width": 4}}), 100)
         if model == "dcgan":
             with pytest.raises(RecipeError, match="8 x 12"):
                 make_objective(recipe, (1, 8, 12), 0, 10)
