@@ -101,7 +101,8 @@ def variety(run: RunRecord) -> Section | None:
         ]
         columns = [Column("Class"), Column("Samples", True), Column("Real", True)]
         parts.append(table("Classes of samples", columns, rows))
-    parts += [plot for plot in (_curve(run, ("precision", "recall")), _curve(run, ("density", "coverage"))) if plot]
+    if plots := [plot for names in (("precision", "recall"), ("density", "coverage")) if (plot := _curve(run, names))]:
+        parts.append(element("div", *plots, class_="figures"))
     note = (
         "Precision and density tell how many samples look like real examples, recall and coverage how many real "
         "examples there are samples like: a generator whose recall falls while its precision holds is collapsing."
