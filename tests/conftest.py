@@ -380,6 +380,10 @@ CODED = (
     "--batch-size 16 --evaluate-every 0.05 --ema 0.9 --accumulate 2 --net.widths 4 4 --method denoising"
     " --image.shift 1 --image.flip"
 )
+ACTED = (
+    "--environments 4 --rollout.steps 8 --batch-size 8 --net.hidden 8 --evaluate-every 0.2 --ema 0.9"
+    " --measure.validation 2 --measure.test 4"
+)
 HEARD = "--batch-size 8 --evaluate-every 0.5 --ema 0.9 --net.width 8 --net.dropout 0.3 --accumulate 2"
 
 
@@ -396,6 +400,8 @@ def words_for() -> Callable[[str, str, Path], list[str]]:
         if task == "transcribe":  # its default is two hours of Morse code
             where = [str(write_sounds(folder)), "--target", "said"]
             return [*words, *HEARD.split(), "--data", *where]
+        if task == "control":
+            return [*words, *ACTED.split()]
         if task == "reconstruct":
             return [*words, *CODED.split()]
         if task == "tag":

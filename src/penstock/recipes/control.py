@@ -1,0 +1,335 @@
+"""Control: acting so that as much reward as possible comes of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
+
+from pydantic import AfterValidator, Field
+
+from penstock.core.errors import RecipeError
+from penstock.core.ranks import ALONE, Ranks
+from penstock.recipes.architectures import one_of
+from penstock.recipes.control_settings import (
+    GROUPS,
+    NETWORKS,
+    ON_POLICY,
+    TABLES,
+    USUAL,
+    Algorithm,
+    ControlNet,
+    ControlOptim,
+    MeasureSettings,
+    PolicySettings,
+    ReplaySettings,
+    RolloutSettings,
+    SoftSettings,
+    ValueSettings,
+    WorldSettings,
+    usual_algorithm,
+)
+from penstock.recipes.recipe import Recipe, Where
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from torch import nn
+
+    from penstock.core.objective import Evaluation
+    from penstock.recipes.job import Job, Supplied
+    from penstock.recipes.playing import Playing
+    from penstock.recipes.trained import Trained
+    from penstock.recipes.worlds import Worlds
+    from penstock.rl.environment import Environment
+    from penstock.rl.spaces import Space
+
+EVALUATIONS = 12
+"""How often a policy is judged while it learns, where that is not given."""
+
+
+class Control(Recipe):
+    """Learn to act in an environment by trying."""
+
+    task: ClassVar[str] = "control"
+    summary: ClassVar[str] = "learn to act in an environment, from the reward that comes of it"
+    example: ClassVar[str] = "penstock train control --env pendulum --algorithm sac"
+    activity: ClassVar[str] = "control"
+    headline: ClassVar[Sequence[str]] = ("return",)
+    use: ClassVar[str] = "penstock evaluate {run}"
+    python_use: ClassVar[str] = "run.evaluate()"
+
+    data: Annotated[
+        Where, Field(description="prices to trade at (env trading): a table, or the made-up markets reversion and walk")
+    ] = "reversion"
+    env: Annotated[
+        str,
+        Field(
+            min_length=1,
+            description="cartpole, pendulum, gridworld, trading, or the name of one of Gymnasium's: Acrobot-v1",
+        ),
+    ] = "cartpole"
+    algorithm: Annotated[
+        Algorithm, Field(description="how it learns; auto: ppo, sac where actions are numbers, q-learning for tables")
+    ] = "auto"
+    model: Annotated[
+        str,
+        Field(description=f"auto (by what is seen), {', '.join(NETWORKS)}"),
+        AfterValidator(one_of(NETWORKS)),
+    ] = "auto"
+    frames: Annotated[
+        int | None,
+        Field(ge=1, le=10**12, description="steps of all environments together; by the algorithm if not given"),
+    ] = None
+    environments: Annotated[
+        int | None, Field(ge=1, le=10**6, description="environments that are acted in at once; by the algorithm")
+    ] = None
+    batch_size: Annotated[
+        int | None, Field(ge=1, le=10**9, description="examples a step; by the algorithm if not given")
+    ] = None
+    discount: Annotated[float, Field(ge=0, le=1, description="what the next reward is worth beside this one")] = 0.99
+    monitor: Annotated[str, Field(description="the validation metric that chooses the best weights")] = "return"
+    precision: Annotated[
+        Literal["auto", "float32", "bf16", "fp16"],
+        Field(description="of the layers as they learn; a policy in bfloat16 is not the one that acted"),
+    ] = "float32"
+    clip_norm: Annotated[
+        float | None, Field(gt=0, description="scale gradients down to this norm; by the algorithm if not given")
+    ] = None
+    world: WorldSettings = WorldSettings()
+    rollout: RolloutSettings = RolloutSettings()
+    policy: PolicySettings = PolicySettings()
+    replay: ReplaySettings = ReplaySettings()
+    values: ValueSettings = ValueSettings()
+    soft: SoftSettings = SoftSettings()
+    net: ControlNet = ControlNet()
+    optim: ControlOptim = ControlOptim()
+    measure: MeasureSettings = MeasureSettings()
+
+    @property
+    def gathered(self) -> int:
+        """Frames that are gathered before they are learned from, of a resolved recipe."""
+        assert self.rollout.steps is not None
+        assert self.environments is not None
+        return self.rollout.steps * self.environments
+
+    @property
+    def warmup_steps(self) -> int:
+        """Steps of all environments with actions at random, of a resolved recipe."""
+        assert self.replay.warmup is not None
+        assert self.environments is not None
+        return max(-(-self.replay.warmup // self.environments), self.replay.reach)
+
+    def build(self, supplied: Supplied, ranks: Ranks = ALONE) -> Job:
+        """Make the environments, and what acts and learns in them."""
+        from penstock.core.random import derive, seed_all
+        from penstock.engine.device import pick_device
+        from penstock.recipes.controllers import make_objective, make_source
+        from penstock.recipes.job import Job
+        from penstock.recipes.playing import Playing
+        from penstock.recipes.worlds import worlds_of
+
+        device = pick_device(self.device, ranks=ranks)
+        for name in supplied.names():
+            raise RecipeError(name, "an object cannot be acted in, nor taught by itself", "name --env and --model")
+        worlds = worlds_of(self, device)
+        first = worlds.bare("train", 1)
+        seen, done = first.observation, first.action
+        first.close()
+        recipe = self._resolved(seen, done, own=worlds.own)
+        worlds = worlds_of(recipe, device)
+        assert recipe.environments is not None
+        bounded = recipe.algorithm in ON_POLICY
+        seed_all(self.seed)
+        objective = make_objective(recipe, seen, done).to(device)
+        opened: list[Environment] = []
+
+        def close() -> None:
+            for world in opened:
+                world.close()
+
+        try:
+            world, moments = worlds.to_learn(recipe.environments, bounded=bounded)
+            opened.append(world)
+            source = make_source(recipe, world, objective, derive(self.seed, "training", ranks.rank))
+            trained = Playing(objective, recipe.model, recipe.algorithm, seen, done, moments)
+            _check(trained, self.monitor)
+            rest = {}
+            for part, episodes in (("validation", self.measure.validation), ("test", self.measure.test)):
+                rest[part] = recipe.episodes(trained, worlds, part, episodes)
+                opened.append(rest[part].environment)
+        except BaseException:
+            close()
+            raise
+
+        def judge(evaluation: Evaluation, split: str) -> dict[str, Any]:
+            return recipe.judged(trained, evaluation, rest[split], split)
+
+        epoch = recipe.frames_of(source.epoch_steps)
+        facts = {
+            "name": self.env,
+            "origin": self.data if self.env == "trading" else self.env,
+            "kind": "environment",
+            "noun": "frames an epoch",
+            "examples": epoch,
+            "splits": {"train": epoch},
+            "notes": recipe.notes(seen, done),
+            "suspicions": [] if world.exact else ["this environment cannot be saved: resumed, episodes begin anew"],
+            "fingerprint": f"{self.env} {seen} {done}",
+            "supplied": [],
+        }
+        optimizers = {role: recipe.optim.build() for role in objective.roles()}
+        return Job(recipe, trained, source, rest, optimizers, facts, judge, close=close)
+
+    def episodes(self, trained: Playing, worlds: Worlds, part: str, count: int) -> Any:
+        """So many episodes of the best actions, always with the same beginnings."""
+        from penstock.core.random import derive
+        from penstock.rl.acting import Actor
+        from penstock.rl.episodes import Episodes
+
+        world, each = worlds.to_judge(part, count, trained.moments, bounded=self.algorithm in ON_POLICY)
+        actor = Actor(trained.objective, trained.objective.best)
+        return Episodes(world, actor, each=each, discount=self.discount, seed=derive(self.seed, part))
+
+    def judged(self, trained: Playing, evaluation: Evaluation, episodes: Any, split: str) -> dict[str, Any]:
+        """An evaluation as the report shows it."""
+        world, each, seed = episodes.environment, episodes.each, episodes.seed
+        return trained.judged(evaluation, world, each, seed=seed, split=split, precision=self.precision)
+
+    def load(self, folder: Path, model: nn.Module | None = None) -> Trained:
+        """See `Playing.load`."""
+        from functools import partial
+
+        from penstock.recipes.controllers import make_objective
+        from penstock.recipes.playing import Playing
+
+        return Playing.load(folder, partial(make_objective, self))
+
+    def examine(self, trained: Trained, supplied: object, fingerprint: object, other: object) -> dict[str, Any]:
+        """New episodes, in the environments of the test."""
+        from penstock.recipes.playing import Playing
+        from penstock.recipes.worlds import worlds_of
+
+        assert isinstance(trained, Playing)
+        if other is not None:
+            raise RecipeError("data", "a policy is judged in its environment", "leave --data out")
+        episodes = self.episodes(trained, worlds_of(self, trained.device), "test", self.measure.test)
+        try:
+            return self.judged(trained, trained.evaluate(episodes, self.precision), episodes, "test")
+        finally:
+            episodes.environment.close()
+
+    def frames_of(self, steps: int) -> int:
+        """How many frames so many batches stand for, of a resolved recipe."""
+        assert self.environments is not None
+        if self.algorithm in ON_POLICY:
+            return round(steps / self._batches_a_gathering() * self.gathered)
+        assert self.replay.batches is not None
+        return round(steps / self.replay.batches * self.environments)
+
+    def notes(self, seen: Space, done: Space) -> dict[str, str]:
+        """What is said before training, of a resolved recipe."""
+        length = f", {self.frames_of(self.steps):,} frames in all" if self.steps else ""
+        many = f"{self.environments:,} at once" if self.environments != 1 else "one"
+        return {
+            "environment": f"shows {_described(seen)}; to do: {_described(done)}; {many}",
+            "learns": f"by {self.algorithm}, {self.model}{length}",
+            "judged": f"by {self.measure.validation} episodes as it learns, by {self.measure.test} at the end",
+        }
+
+    def _batches_a_gathering(self) -> int:
+        assert self.batch_size is not None
+        assert self.rollout.rounds is not None
+        return -(-self.gathered // self.batch_size) * self.rollout.rounds
+
+    def _resolved(self, seen: Space, done: Space, *, own: bool) -> Self:
+        """The same recipe with what was left open decided by rule, so that its record says all."""
+        from penstock.recipes.controllers import check_spaces, usual_network
+        from penstock.rl.spaces import Box
+
+        algorithm = usual_algorithm(seen, done) if self.algorithm == "auto" else self.algorithm
+        check_spaces(algorithm, seen, done)
+        self._refuse_foreign(algorithm)
+        usual = USUAL[algorithm]
+        optim: dict[str, Any] = {"lr": self.optim.lr or usual.lr, "weight_decay": self.optim.weight_decay or 0.0}
+        if algorithm in TABLES and "name" not in self.optim.model_fields_set:
+            optim |= {"name": "sgd", "momentum": 0.0}
+        numbers = not own and isinstance(seen, Box) and len(seen.shape) == 1
+        world = {"normalise": numbers, "normalise_rewards": numbers and algorithm in ON_POLICY}
+        net = {"hidden": self.net.hidden or list(usual.hidden), "activation": self.net.activation or usual.activation}
+        group = "rollout" if algorithm in ON_POLICY else "replay"
+        choices: dict[str, Any] = {
+            "algorithm": algorithm,
+            "model": usual_network(algorithm, seen) if self.model == "auto" else self.model,
+            "environments": self.environments or usual.environments,
+            "optim": self.optim.model_copy(update=optim),
+            "world": _filled(self.world, world),
+            "net": self.net.model_copy(update=net),
+            group: _filled(getattr(self, group), usual.group),
+        }
+        if "clip_norm" not in self.model_fields_set:
+            choices["clip_norm"] = usual.clip_norm
+        found = self.model_copy(update=choices)
+        together = found.gathered if algorithm in ON_POLICY else 0
+        batch = self.batch_size or min(usual.batch_size or together, together or usual.batch_size or 1)
+        found = found.model_copy(update={"batch_size": batch})
+        return found.model_copy(update=found._length(usual.frames, given=self.model_fields_set))
+
+    def _length(self, frames: int, *, given: set[str]) -> dict[str, Any]:
+        """How long to train, and when to evaluate."""
+        choices: dict[str, Any] = {}
+        wanted = self.frames
+        if self.epochs is None and self.steps is None and self.minutes is None and wanted is None:
+            wanted = frames
+        if wanted is not None:
+            steps = self._steps_for(wanted)
+            choices["steps"] = min(steps, self.steps or steps)
+        epoch = self._batches_a_gathering() if self.algorithm in ON_POLICY else 1000
+        total = min(choices.get("steps") or self.steps or 10**12, (self.epochs or 1e9) * epoch)
+        if "evaluate_every" not in given and total < 10**12:
+            choices["evaluate_every"] = max(total / EVALUATIONS, 1) / epoch
+        return choices
+
+    def _steps_for(self, frames: int) -> int:
+        """Batches for so many frames."""
+        assert self.environments is not None
+        if self.algorithm in ON_POLICY:
+            return -(-frames // self.gathered) * self._batches_a_gathering()
+        assert self.replay.batches is not None
+        return max(-(-frames // self.environments) - self.warmup_steps, 1) * self.replay.batches
+
+    def _refuse_foreign(self, algorithm: str) -> None:
+        """Raises RecipeError for a setting that has no meaning for the algorithm."""
+        for group, algorithms in GROUPS.items():
+            if algorithm in algorithms:
+                continue
+            own, usual = getattr(self, group), type(self).model_fields[group].default
+            for name in type(own).model_fields:
+                if getattr(own, name) != getattr(usual, name):
+                    remedy = f"leave it out, or use {', '.join(algorithms)}"
+                    raise RecipeError(f"{group}.{name}", f"it has no meaning for {algorithm}", remedy)
+
+
+def _filled(group: Any, usual: Any) -> Any:
+    """A group of settings with its open ones taken from `usual`."""
+    return group.model_copy(update={name: value for name, value in usual.items() if getattr(group, name) is None})
+
+
+def _described(space: Space) -> str:
+    from penstock.rl.spaces import Discrete
+
+    if isinstance(space, Discrete):
+        return f"one of {space.count}"
+    if len(space.shape) == 1:
+        return f"{space.shape[0]} number{'s' if space.shape[0] != 1 else ''}"
+    return " x ".join(map(str, space.shape)) + " numbers"
+
+
+def _check(trained: Playing, monitor: str) -> None:
+    """Raises RecipeError where the monitored metric is not measured."""
+    import torch
+
+    from penstock.core.batch import Batch
+    from penstock.recipes.trained import check_measured
+
+    fields = ("return", "length", "value", "discounted")
+    check_measured(trained.objective, Batch({name: torch.zeros(2) for name in fields}), monitor)
