@@ -264,12 +264,29 @@ def write_series(path: Path, rows: int = 90, seed: int = 0) -> Path:
     return path
 
 
+def write_prices(path: Path, rows: int = 160, seed: int = 0) -> Path:
+    """A csv of days with a price and what was traded; a price far from its mean comes back."""
+    rng, price = np.random.default_rng(seed), 0.0
+    lines = ["date,close,volume"]
+    for day in np.datetime64("2023-01-02") + np.arange(rows):
+        price = 0.8 * price + rng.normal(0, 0.03)
+        lines.append(f"{day},{100 * np.exp(price):.3f},{rng.integers(1000, 3000)}")
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return path
+
+
 def write_pairs(path: Path, rows: int = 50, seed: int = 0) -> Path:
     """Lines of letters, and the same letters turned round. They can be learned."""
     rng = np.random.default_rng(seed)
     words = ["".join(rng.choice(list("abc一"), rng.integers(1, 6))) for _ in range(rows)]
     path.write_text("".join(f"{word}\t{word[::-1]}\n" for word in words), encoding="utf-8")
     return path
+
+
+@pytest.fixture(scope="session")
+def prices() -> Callable[..., Path]:
+    """See `write_prices`."""
+    return write_prices
 
 
 @pytest.fixture(scope="session")

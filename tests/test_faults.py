@@ -1099,7 +1099,7 @@ class TestFiles:
     OWN: ClassVar = {
         "language": "--net.dropout 0.3 --context 8 --net.width 16 --evaluate-every 0.1 --split.validation 0.3",
         "reconstruct": "--method denoising --net.hidden 8",
-        "control": "--environments 4 --rollout.steps 8 --net.hidden 8 --measure.validation 2 --measure.test 4",
+        "control": "--environments 2 --rollout.steps 8 --net.hidden 3 --evaluate-every 0.1 --measure.validation 1",
     }
 
     @pytest.fixture(scope="class", params=TASKS)
@@ -1115,6 +1115,7 @@ class TestFiles:
         tagged: Writer,
         pairs: Writer,
         text: Writer,
+        prices: Writer,
     ) -> tuple[str, list[str], Path]:
         task, place = request.param, tmp_path_factory.mktemp("case")
         words = ["train", task, *cls.SETTINGS.split(), *cls.OWN.get(task, "--net.dropout 0.3").split()]
@@ -1132,6 +1133,8 @@ class TestFiles:
             words += ["--data", str(sounds(place)), "--target", "said", *small.split()]
         elif task == "translate":
             words += ["--data", str(pairs(place / "对.tsv")), "--net.width", "8"]
+        elif task == "control":
+            words += ["--data", str(prices(place / "价格.csv")), "--measure.test", "2"]
         elif task == "language":
             words += ["--data", str(text(place / "t.txt", 1200))]
         for name, moments, code in (("whole", [], 0), ("killed", [(*STEP, 6, signal.SIGKILL)], -signal.SIGKILL)):
@@ -1424,8 +1427,8 @@ class TestFiles:
             (here / name).write_bytes(content)
             penstock(f"train {task} --data {name}").refused(3, name)
             penstock(f"evaluate whole --data {name}").refused(3, name)
-            # to translate, any text is welcome, in a file of any name: .pt may be Portuguese; language predicts nothing
-            if task not in ("translate", "language"):
+            # to translate, any text is welcome, in a file of any name: .pt may be Portuguese; others predict nothing
+            if task not in ("translate", "language", "control"):
                 penstock("predict whole", name).refused(3, name)
             penstock(f"train {task} --recipe {name}").refused(2, name)
             penstock(f"evaluate {name}").refused(2, name)

@@ -7,15 +7,12 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import AfterValidator, Field
 
-from penstock.core.errors import RecipeError
+from penstock.core.errors import DataError, RecipeError
 from penstock.core.ranks import ALONE, Ranks
 from penstock.recipes.architectures import one_of
 from penstock.recipes.control_settings import (
-    GROUPS,
     NETWORKS,
     ON_POLICY,
-    TABLES,
-    USUAL,
     Algorithm,
     ControlNet,
     ControlOptim,
@@ -26,7 +23,6 @@ from penstock.recipes.control_settings import (
     SoftSettings,
     ValueSettings,
     WorldSettings,
-    usual_algorithm,
 )
 from penstock.recipes.recipe import Recipe, Where
 
@@ -42,9 +38,6 @@ if TYPE_CHECKING:
     from penstock.recipes.worlds import Worlds
     from penstock.rl.environment import Environment
     from penstock.rl.spaces import Space
-
-EVALUATIONS = 12
-"""How often a policy is judged while it learns, where that is not given."""
 
 
 class Control(Recipe):
@@ -65,9 +58,10 @@ class Control(Recipe):
         str,
         Field(
             min_length=1,
-            description="cartpole, pendulum, gridworld, trading, or the name of one of Gymnasium's: Acrobot-v1",
+            description="cartpole, pendulum, gridworld, trading, or the name of one of Gymnasium's, such as "
+            "Acrobot-v1; auto: trading where prices are given, else cartpole",
         ),
-    ] = "cartpole"
+    ] = "auto"
     algorithm: Annotated[
         Algorithm, Field(description="how it learns; auto: ppo, sac where actions are numbers, q-learning for tables")
     ] = "auto"
@@ -123,6 +117,7 @@ class Control(Recipe):
         """Make the environments, and what acts and learns in them."""
         from penstock.core.random import derive, seed_all
         from penstock.engine.device import pick_device
+        from penstock.recipes.control_rules import frames_of, resolved
         from penstock.recipes.controllers import make_objective, make_source
         from penstock.recipes.job import Job
         from penstock.recipes.playing import Playing
@@ -131,11 +126,12 @@ class Control(Recipe):
         device = pick_device(self.device, ranks=ranks)
         for name in supplied.names():
             raise RecipeError(name, "an object cannot be acted in, nor taught by itself", "name --env and --model")
-        worlds = worlds_of(self, device)
+        wanted = self._with_env()
+        worlds = worlds_of(wanted, device)
         first = worlds.bare("train", 1)
         seen, done = first.observation, first.action
         first.close()
-        recipe = self._resolved(seen, done, own=worlds.own)
+        recipe = resolved(wanted, seen, done, own=worlds.own)
         worlds = worlds_of(recipe, device)
         assert recipe.environments is not None
         bounded = recipe.algorithm in ON_POLICY
@@ -164,17 +160,17 @@ class Control(Recipe):
         def judge(evaluation: Evaluation, split: str) -> dict[str, Any]:
             return recipe.judged(trained, evaluation, rest[split], split)
 
-        epoch = recipe.frames_of(source.epoch_steps)
+        epoch = frames_of(recipe, source.epoch_steps)
         facts = {
-            "name": self.env,
-            "origin": self.data if self.env == "trading" else self.env,
+            "name": recipe.env,
+            "origin": recipe.data if recipe.env == "trading" else recipe.env,
             "kind": "environment",
             "noun": "frames an epoch",
             "examples": epoch,
             "splits": {"train": epoch},
             "notes": recipe.notes(seen, done),
             "suspicions": [] if world.exact else ["this environment cannot be saved: resumed, episodes begin anew"],
-            "fingerprint": f"{self.env} {seen} {done}",
+            "fingerprint": worlds.fingerprint,
             "supplied": [],
         }
         optimizers = {role: recipe.optim.build() for role in objective.roles()}
@@ -205,30 +201,37 @@ class Control(Recipe):
         return Playing.load(folder, partial(make_objective, self))
 
     def examine(self, trained: Trained, supplied: object, fingerprint: object, other: object) -> dict[str, Any]:
-        """New episodes, in the environments of the test."""
+        """The episodes of the test again; at `other` prices, all days."""
         from penstock.recipes.playing import Playing
         from penstock.recipes.worlds import worlds_of
 
         assert isinstance(trained, Playing)
+        chosen, part = self, "test"
         if other is not None:
-            raise RecipeError("data", "a policy is judged in its environment", "leave --data out")
-        episodes = self.episodes(trained, worlds_of(self, trained.device), "test", self.measure.test)
+            if self.env != "trading":
+                raise RecipeError("data", "a policy is judged in its environment", "leave --data out")
+            chosen, part = self.model_copy(update={"data": str(other)}), "all days"
+        worlds = worlds_of(chosen, trained.device)
+        if other is None and fingerprint != worlds.fingerprint:
+            raise DataError(self.data, "the data have changed since this run", "restore them, or give --data")
+        episodes = self.episodes(trained, worlds, part, self.measure.test)
         try:
-            return self.judged(trained, trained.evaluate(episodes, self.precision), episodes, "test")
+            if (shown := episodes.environment.observation.shape) != trained.seen.shape:
+                problem = f"{shown} is seen, and the model was taught by {trained.seen.shape}"
+                raise DataError(chosen.data, problem, "give prices with volumes, or without, as in training")
+            return self.judged(trained, trained.evaluate(episodes, self.precision), episodes, part)
         finally:
             episodes.environment.close()
 
-    def frames_of(self, steps: int) -> int:
-        """How many frames so many batches stand for, of a resolved recipe."""
-        assert self.environments is not None
-        if self.algorithm in ON_POLICY:
-            return round(steps / self._batches_a_gathering() * self.gathered)
-        assert self.replay.batches is not None
-        return round(steps / self.replay.batches * self.environments)
+    def judged_by(self, episodes: int) -> Self:
+        """The same recipe with so many episodes of the test."""
+        return self.model_copy(update={"measure": self.measure.model_copy(update={"test": episodes})})
 
     def notes(self, seen: Space, done: Space) -> dict[str, str]:
         """What is said before training, of a resolved recipe."""
-        length = f", {self.frames_of(self.steps):,} frames in all" if self.steps else ""
+        from penstock.recipes.control_rules import frames_of
+
+        length = f", {frames_of(self, self.steps):,} frames in all" if self.steps else ""
         many = f"{self.environments:,} at once" if self.environments != 1 else "one"
         return {
             "environment": f"shows {_described(seen)}; to do: {_described(done)}; {many}",
@@ -236,82 +239,10 @@ class Control(Recipe):
             "judged": f"by {self.measure.validation} episodes as it learns, by {self.measure.test} at the end",
         }
 
-    def _batches_a_gathering(self) -> int:
-        assert self.batch_size is not None
-        assert self.rollout.rounds is not None
-        return -(-self.gathered // self.batch_size) * self.rollout.rounds
-
-    def _resolved(self, seen: Space, done: Space, *, own: bool) -> Self:
-        """The same recipe with what was left open decided by rule, so that its record says all."""
-        from penstock.recipes.controllers import check_spaces, usual_network
-        from penstock.rl.spaces import Box
-
-        algorithm = usual_algorithm(seen, done) if self.algorithm == "auto" else self.algorithm
-        check_spaces(algorithm, seen, done)
-        self._refuse_foreign(algorithm)
-        usual = USUAL[algorithm]
-        optim: dict[str, Any] = {"lr": self.optim.lr or usual.lr, "weight_decay": self.optim.weight_decay or 0.0}
-        if algorithm in TABLES and "name" not in self.optim.model_fields_set:
-            optim |= {"name": "sgd", "momentum": 0.0}
-        numbers = not own and isinstance(seen, Box) and len(seen.shape) == 1
-        world = {"normalise": numbers, "normalise_rewards": numbers and algorithm in ON_POLICY}
-        net = {"hidden": self.net.hidden or list(usual.hidden), "activation": self.net.activation or usual.activation}
-        group = "rollout" if algorithm in ON_POLICY else "replay"
-        choices: dict[str, Any] = {
-            "algorithm": algorithm,
-            "model": usual_network(algorithm, seen) if self.model == "auto" else self.model,
-            "environments": self.environments or usual.environments,
-            "optim": self.optim.model_copy(update=optim),
-            "world": _filled(self.world, world),
-            "net": self.net.model_copy(update=net),
-            group: _filled(getattr(self, group), usual.group),
-        }
-        if "clip_norm" not in self.model_fields_set:
-            choices["clip_norm"] = usual.clip_norm
-        found = self.model_copy(update=choices)
-        together = found.gathered if algorithm in ON_POLICY else 0
-        batch = self.batch_size or min(usual.batch_size or together, together or usual.batch_size or 1)
-        found = found.model_copy(update={"batch_size": batch})
-        return found.model_copy(update=found._length(usual.frames, given=self.model_fields_set))
-
-    def _length(self, frames: int, *, given: set[str]) -> dict[str, Any]:
-        """How long to train, and when to evaluate."""
-        choices: dict[str, Any] = {}
-        wanted = self.frames
-        if self.epochs is None and self.steps is None and self.minutes is None and wanted is None:
-            wanted = frames
-        if wanted is not None:
-            steps = self._steps_for(wanted)
-            choices["steps"] = min(steps, self.steps or steps)
-        epoch = self._batches_a_gathering() if self.algorithm in ON_POLICY else 1000
-        total = min(choices.get("steps") or self.steps or 10**12, (self.epochs or 1e9) * epoch)
-        if "evaluate_every" not in given and total < 10**12:
-            choices["evaluate_every"] = max(total / EVALUATIONS, 1) / epoch
-        return choices
-
-    def _steps_for(self, frames: int) -> int:
-        """Batches for so many frames."""
-        assert self.environments is not None
-        if self.algorithm in ON_POLICY:
-            return -(-frames // self.gathered) * self._batches_a_gathering()
-        assert self.replay.batches is not None
-        return max(-(-frames // self.environments) - self.warmup_steps, 1) * self.replay.batches
-
-    def _refuse_foreign(self, algorithm: str) -> None:
-        """Raises RecipeError for a setting that has no meaning for the algorithm."""
-        for group, algorithms in GROUPS.items():
-            if algorithm in algorithms:
-                continue
-            own, usual = getattr(self, group), type(self).model_fields[group].default
-            for name in type(own).model_fields:
-                if getattr(own, name) != getattr(usual, name):
-                    remedy = f"leave it out, or use {', '.join(algorithms)}"
-                    raise RecipeError(f"{group}.{name}", f"it has no meaning for {algorithm}", remedy)
-
-
-def _filled(group: Any, usual: Any) -> Any:
-    """A group of settings with its open ones taken from `usual`."""
-    return group.model_copy(update={name: value for name, value in usual.items() if getattr(group, name) is None})
+    def _with_env(self) -> Self:
+        """With an environment."""
+        usual = "trading" if "data" in self.model_fields_set else "cartpole"
+        return self.model_copy(update={"env": usual if self.env == "auto" else self.env})
 
 
 def _described(space: Space) -> str:

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
 from penstock.core.settings import Settings
 from penstock.recipes.settings import OptimSettings
-
-if TYPE_CHECKING:
-    from penstock.rl.spaces import Space
 
 ON_POLICY = ("ppo", "a2c", "reinforce")
 VALUES = ("dqn", "q-learning", "sarsa")
@@ -245,12 +242,3 @@ USUAL: Mapping[str, Usual] = {
     "q-learning": _ONLINE,
     "sarsa": _ONLINE,
 }
-
-
-def usual_algorithm(seen: Space, done: Space) -> str:
-    """By what is seen and what can be done."""
-    from penstock.rl.spaces import Discrete
-
-    if not isinstance(done, Discrete):
-        return "sac"
-    return "q-learning" if isinstance(seen, Discrete) else "ppo"

@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from penstock.recipes.control import Control
 
 ACTIVATIONS: Mapping[str, type[nn.Module]] = {"tanh": nn.Tanh, "relu": nn.ReLU, "silu": nn.SiLU}
+USUAL_LENGTH = 100_000
+"""Batches within which the weights of prioritised replay become whole, where only time ends a training."""
 SMALL_PICTURE = 36
 """Pixels a side below which the strides of Atari's networks leave nothing."""
 
@@ -111,7 +113,7 @@ def make_source(recipe: Control, world: Environment, objective: Acting, seed: in
         batches=replay.batches,
         reach=replay.reach,
         discount=recipe.discount,
-        priorities=Priorities(batches=recipe.steps or 100_000) if replay.prioritised else None,
+        priorities=Priorities(batches=recipe.steps or USUAL_LENGTH) if replay.prioritised else None,
         seed=seed,
     )
 

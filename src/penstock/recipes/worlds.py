@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,7 +31,7 @@ TRADING = "trading"
 OWN = ("cartpole", "pendulum", "gridworld", TRADING)
 DAYS = 3000
 """Of a market that is made up."""
-SHARES = {"train": (0.0, 0.6), "validation": (0.6, 0.8), "test": (0.8, 1.0)}
+SHARES = {"train": (0.0, 0.6), "validation": (0.6, 0.8), "test": (0.8, 1.0), "all days": (0.0, 1.0)}
 """Which days are traded on: the agent is judged on later ones than those it learned from."""
 EPISODE = 250
 """Days of an episode of training."""
@@ -46,6 +47,15 @@ class Worlds:
     recipe: Control
     device: torch.device
     prices: Prices | None
+
+    @property
+    def fingerprint(self) -> str:
+        """Tells whether it is still the same."""
+        if self.prices is None:
+            return self.recipe.env
+        columns = (self.prices.close, self.prices.volume)
+        content = b"".join(column.numpy().tobytes() for column in columns if column is not None)
+        return f"{self.recipe.env} {hashlib.sha256(content).hexdigest()[:16]}"
 
     @property
     def own(self) -> bool:
