@@ -110,6 +110,7 @@ class Control(Recipe):
     def warmup_steps(self) -> int:
         """Steps of all environments with actions at random, of a resolved recipe."""
         assert self.replay.warmup is not None
+        assert self.replay.reach is not None
         assert self.environments is not None
         return max(-(-self.replay.warmup // self.environments), self.replay.reach)
 

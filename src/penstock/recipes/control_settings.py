@@ -80,8 +80,13 @@ class ReplaySettings(Settings):
         Field(ge=1, le=1000, description="batches for each step of all environments; by the algorithm if not given"),
     ] = None
     reach: Annotated[
-        int, Field(ge=1, le=1000, description="rewards that are added up before the worth of what follows is looked up")
-    ] = 1
+        int | None,
+        Field(
+            ge=1,
+            le=1000,
+            description="rewards that are added up before the worth of what follows is looked up; by the algorithm",
+        ),
+    ] = None
     prioritised: Annotated[bool, Field(description="draw oftener what was surprising (dqn, sac, td3)")] = False
 
 
@@ -180,7 +185,7 @@ _ONLINE = Usual(
     lr=0.5,
     hidden=(),
     optim="sgd",
-    group={"capacity": 1, "warmup": 1, "batches": 1},
+    group={"capacity": 1, "warmup": 1, "batches": 1, "reach": 1},
 )
 """Each step is learned from once, when it has been made: so the tabular algorithms are written."""
 USUAL: Mapping[str, Usual] = {
@@ -218,10 +223,10 @@ USUAL: Mapping[str, Usual] = {
         frames=50_000,
         environments=8,
         batch_size=128,
-        lr=1e-3,
+        lr=2e-3,
         hidden=(64, 64),
         clip_norm=10.0,
-        group={"capacity": 50_000, "warmup": 1000, "batches": 1},
+        group={"capacity": 50_000, "warmup": 1000, "batches": 2, "reach": 3},
     ),
     "sac": Usual(
         frames=20_000,
@@ -229,7 +234,7 @@ USUAL: Mapping[str, Usual] = {
         batch_size=128,
         lr=2e-3,
         hidden=(64, 64),
-        group={"capacity": 200_000, "warmup": 800, "batches": 2},
+        group={"capacity": 200_000, "warmup": 800, "batches": 2, "reach": 1},
     ),
     "td3": Usual(
         frames=20_000,
@@ -237,7 +242,7 @@ USUAL: Mapping[str, Usual] = {
         batch_size=128,
         lr=1e-3,
         hidden=(64, 64),
-        group={"capacity": 200_000, "warmup": 800, "batches": 2},
+        group={"capacity": 200_000, "warmup": 800, "batches": 2, "reach": 1},
     ),
     "q-learning": _ONLINE,
     "sarsa": _ONLINE,

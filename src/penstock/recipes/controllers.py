@@ -104,6 +104,7 @@ def make_source(recipe: Control, world: Environment, objective: Acting, seed: in
     replay = recipe.replay
     assert replay.capacity is not None
     assert replay.batches is not None
+    assert replay.reach is not None
     return Replay(
         world,
         actor,

@@ -26,19 +26,19 @@ def acting(run: RunRecord) -> Section | None:
     """Against the frames, all environments' together."""
     if run.task != "control" or run.data is None:
         return None
-    lines = [("the best actions", *_series(run, "validation", "return"))]
+    lines = [("the best actions", *frames_and(run, "validation", "return"))]
     trivial = run.evaluation.baseline if run.evaluation is not None else None
     level = trivial.metrics.get("return") if trivial is not None else None
     if trivial is not None and level is not None and lines[0][1]:
         ends = [lines[0][1][0], lines[0][1][-1]]
         lines.append((trivial.name, ends, [level, level]))
     plots = [_figure("Return", "of an episode, on validation", lines)]
-    plots.append(_figure("Episode length", "in steps", [("length", *_series(run, "validation", "episode_length"))]))
+    plots.append(_figure("Episode length", "in steps", [("length", *frames_and(run, "validation", "episode_length"))]))
     told = [("expected", "expected"), ("discounted", "came")]
-    judged = [(words, *_series(run, "validation", name)) for name, words in told]
+    judged = [(words, *frames_and(run, "validation", name)) for name, words in told]
     plots.append(_figure("Discounted return", "that was expected at the beginning, and that came", judged))
     for name, title, note in _CURVES:
-        plots.append(_figure(title, note, [(name, *_series(run, "train", name))]))
+        plots.append(_figure(title, note, [(name, *frames_and(run, "train", name))]))
     found = [plot for plot in plots if plot is not None]
     if not found:
         return None
@@ -58,8 +58,8 @@ def _said(run: RunRecord) -> list[Html]:
     return [element("p", said, class_="meaning")]
 
 
-def _series(run: RunRecord, split: str, name: str) -> tuple[list[float], list[float]]:
-    """Frames and values."""
+def frames_and(run: RunRecord, split: str, name: str) -> tuple[list[float], list[float]]:
+    """Frames, all environments' together, and values."""
     epochs, values = series(run, split, name, "epoch")
     frames = run.data.splits.get("train", 1) if run.data is not None else 1
     return [epoch * frames for epoch in epochs], values
@@ -71,6 +71,11 @@ def _figure(title: str, note: str, lines: Sequence[tuple[str, list[float], list[
         return None
     words = "; ".join(f"{name} from {number(y[0])} to {number(y[-1])}" for (name, _, y), _ in drawn)
     label = f"{title} over frames: {words}."
-    curve = curves(f"acting-{title}", label, [Line(x, y, colour) for (_, x, y), (colour, _) in drawn], "frames")
+    curve = curves(
+        f"acting-{title.casefold().replace(' ', '-')}",
+        label,
+        [Line(x, y, colour) for (_, x, y), (colour, _) in drawn],
+        "frames",
+    )
     keys = [(kind, name) for (name, _, _), (_, kind) in drawn]
     return figure(title, curve, keys if len(keys) > 1 else (), note)
