@@ -189,8 +189,13 @@ class Control(Recipe):
 
     def judged(self, trained: Playing, evaluation: Evaluation, episodes: Any, split: str) -> dict[str, Any]:
         """An evaluation as the report shows it."""
-        world, each, seed = episodes.environment, episodes.each, episodes.seed
-        return trained.judged(evaluation, world, each, seed=seed, split=split, precision=self.precision)
+        from penstock.recipes.traders import bare, traded
+        from penstock.rl.trading import Trading
+
+        world, seed = episodes.environment, episodes.seed
+        found = trained.judged(evaluation, world, episodes.each, seed=seed, split=split, precision=self.precision)
+        market = bare(world)
+        return traded(trained, market, found, seed) if isinstance(market, Trading) else found
 
     def load(self, folder: Path, model: nn.Module | None = None) -> Trained:
         """See `Playing.load`."""
