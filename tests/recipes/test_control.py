@@ -157,7 +157,7 @@ def test_frames_are_those_that_are_acted() -> None:
     assert int(engine.source.tensors()["memory.held"]) * 5 == 1000 - 5  # the last batch is drawn before it acts again
 
 
-def test_the_weight_of_an_episode_is_judged_in_worlds_of_its_own() -> None:
+def test_a_policy_is_judged_in_worlds_of_its_own() -> None:
     job = built()
     worlds = [job.source.environment, *(part.environment for part in job.held_out.values())]  # type: ignore[attr-defined]
     assert len({id(world) for world in worlds}) == 3
