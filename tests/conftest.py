@@ -264,12 +264,29 @@ def write_series(path: Path, rows: int = 90, seed: int = 0) -> Path:
     return path
 
 
+def write_prices(path: Path, rows: int = 160, seed: int = 0) -> Path:
+    """A csv of days with a price and what was traded; a price far from its mean comes back."""
+    rng, price = np.random.default_rng(seed), 0.0
+    lines = ["date,close,volume"]
+    for day in np.datetime64("2023-01-02") + np.arange(rows):
+        price = 0.8 * price + rng.normal(0, 0.03)
+        lines.append(f"{day},{100 * np.exp(price):.3f},{rng.integers(1000, 3000)}")
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return path
+
+
 def write_pairs(path: Path, rows: int = 50, seed: int = 0) -> Path:
     """Lines of letters, and the same letters turned round. They can be learned."""
     rng = np.random.default_rng(seed)
     words = ["".join(rng.choice(list("abc一"), rng.integers(1, 6))) for _ in range(rows)]
     path.write_text("".join(f"{word}\t{word[::-1]}\n" for word in words), encoding="utf-8")
     return path
+
+
+@pytest.fixture(scope="session")
+def prices() -> Callable[..., Path]:
+    """See `write_prices`."""
+    return write_prices
 
 
 @pytest.fixture(scope="session")
@@ -380,6 +397,10 @@ CODED = (
     "--batch-size 16 --evaluate-every 0.05 --ema 0.9 --accumulate 2 --net.widths 4 4 --method denoising"
     " --image.shift 1 --image.flip"
 )
+ACTED = (
+    "--environments 4 --rollout.steps 8 --batch-size 8 --net.hidden 8 --evaluate-every 0.2 --ema 0.9"
+    " --measure.validation 2 --measure.test 4"
+)
 HEARD = "--batch-size 8 --evaluate-every 0.5 --ema 0.9 --net.width 8 --net.dropout 0.3 --accumulate 2"
 
 
@@ -396,6 +417,8 @@ def words_for() -> Callable[[str, str, Path], list[str]]:
         if task == "transcribe":  # its default is two hours of Morse code
             where = [str(write_sounds(folder)), "--target", "said"]
             return [*words, *HEARD.split(), "--data", *where]
+        if task == "control":
+            return [*words, *ACTED.split()]
         if task == "reconstruct":
             return [*words, *CODED.split()]
         if task == "tag":

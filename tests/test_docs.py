@@ -30,6 +30,7 @@ PAGES = {
     "voice": ("docs/voice.md", "docs/voice.zh.md"),
     "language": ("docs/language.md", "docs/language.zh.md"),
     "generate": ("docs/generate.md", "docs/generate.zh.md"),
+    "control": ("docs/control.md", "docs/control.zh.md"),
 }
 BOTH = [name for pair in PAGES.values() for name in pair]
 ALL = [*BOTH, "CONTRIBUTING.md", "CHANGELOG.md", "docs/reference.md"]

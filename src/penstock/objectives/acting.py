@@ -14,6 +14,9 @@ from penstock.core.errors import DataError
 from penstock.core.objective import Evaluation, Objective
 from penstock.core.shared import rows
 
+_MEASURED, _TOLD = ("return", "length"), ("value", "discounted")
+"""Fields of episodes: those that all have, and those that tell whether too much was expected."""
+
 
 class Acting(Objective):
     """Has a policy. Both ways of acting give "action" (N,) or (N, A) and, where it is known, "value" (N,), the return
@@ -48,12 +51,13 @@ class Acting(Objective):
         Where the episodes tell the "value" (B,) expected at their beginning and the "discounted" return (B,) that came,
         also the mean of each, and what was expected too much. Records: the fields.
         """
-        names = ("return", "length", "value", "discounted")
-        found = rows(source, lambda batch: tuple(batch[name] for name in names if name in batch))
+        found = rows(source, lambda batch: tuple(_field(batch, name) for name in (*_MEASURED, *_TOLD)))
         if not found:
             raise DataError("evaluation", "no episode was played", "play at least one")
         joined = [torch.cat(parts).double().cpu() for parts in zip(*found, strict=True)]
-        records = dict(zip(names, joined, strict=False))
+        records = dict(zip((*_MEASURED, *_TOLD), joined, strict=True))
+        if any(records[name].isnan().any() for name in _TOLD):
+            records = {name: records[name] for name in _MEASURED}
         gain, length = records["return"], records["length"]
         metrics = {
             "return": float(gain.mean()),
@@ -64,3 +68,8 @@ class Acting(Objective):
             expected, came = float(records["value"].mean()), float(records["discounted"].mean())
             metrics |= {"expected": expected, "discounted": came, "overestimation": expected - came}
         return Evaluation(metrics, records)
+
+
+def _field(batch: Batch, name: str) -> Tensor:
+    """Of B episodes, (B,); not a number where they do not have it."""
+    return batch[name] if name in batch else torch.full_like(batch["return"], torch.nan)

@@ -33,6 +33,7 @@ TASKS = {
     "forecast": "penstock.recipes.forecast:Forecast",
     "generate": "penstock.recipes.generate:Generate",
     "reconstruct": "penstock.recipes.reconstruct:Reconstruct",
+    "control": "penstock.recipes.control:Control",
 }
 """Every task and the type of its recipe."""
 

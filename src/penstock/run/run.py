@@ -19,6 +19,7 @@ from penstock.run.report.page import build_report
 
 if TYPE_CHECKING:
     from penstock.recipes.codes import Codes
+    from penstock.recipes.control import Control
     from penstock.recipes.reconstruct import Reconstruct
     from penstock.recipes.reconstructing import Reconstructing
 
@@ -110,6 +111,13 @@ class Run:
             raise self._other(verb)
         return self.recipe
 
+    def _controller(self, verb: str) -> Control:
+        from penstock.recipes.control import Control
+
+        if not isinstance(self.recipe, Control):
+            raise self._other(verb)
+        return self.recipe
+
     def sample(self, count: int = 64, *, seed: int = 0, label: str | None = None) -> Made:
         """What a generative model makes: `.array` has the numbers, `.write(path)` puts it on the disk.
 
@@ -134,10 +142,14 @@ class Run:
         found: dict[str, float] = self.findings(data)["metrics"]
         return found
 
-    def findings(self, data: object = None) -> dict[str, Any]:
-        """As `evaluate`, with the trivial baseline, what the report draws, and the worst mistakes."""
+    def findings(self, data: object = None, episodes: int | None = None) -> dict[str, Any]:
+        """As `evaluate`, with the trivial baseline, what the report draws, and the worst mistakes.
+
+        A policy plays as many `episodes` as the training's test, if not told otherwise; RecipeError of other models.
+        """
         fingerprint = None if data is not None else read_json(self.folder / DATA).get("fingerprint")
-        return self.recipe.examine(self.trained, self._data, fingerprint, data)
+        recipe = self.recipe if episodes is None else self._controller("episodes").judged_by(episodes)
+        return recipe.examine(self.trained, self._data, fingerprint, data)
 
     def report(self) -> Path:
         """Write the report page again; returns its path."""

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from penstock.core.files import write_text
 from penstock.run.report import (
+    acting,
     alignment,
     attention,
     classification,
@@ -31,6 +32,7 @@ _POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-ur
 _SECTIONS = (
     headline.result,
     training.training,
+    acting.acting,
     classification.confusion,
     classification.classes,
     classification.reliability,

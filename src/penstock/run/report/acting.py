@@ -1,0 +1,81 @@
+"""How acting was learned: returns and lengths of episodes, what was expected of them, how sure the policy became."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from penstock.run.report.markup import Html, Section, element, figure, join, number
+from penstock.run.report.plots import Line, curves
+from penstock.run.report.records import RunRecord
+from penstock.run.report.svg import FIRST, SECOND, THIRD
+from penstock.run.report.training import series
+
+_CURVES = (
+    ("entropy", "Entropy", "how much is left to chance, in nats"),
+    ("explained", "Explained variance", "share of the returns' variance that the values foretold"),
+    ("value_loss", "Value loss", "squared error of the values"),
+    ("kl", "Divergence", "of the policy from the one that acted, in nats"),
+    ("temperature", "Temperature", "the price of entropy"),
+    ("value", "Value", "mean return that was expected in a batch"),
+)
+"""What the log of a training may have, the title, and what it is."""
+_COLOURS = ((FIRST, "first"), (SECOND, "second"), (THIRD, "third"))
+
+
+def acting(run: RunRecord) -> Section | None:
+    """Against the frames, all environments' together."""
+    if run.task != "control" or run.data is None:
+        return None
+    lines = [("the best actions", *frames_and(run, "validation", "return"))]
+    trivial = run.evaluation.baseline if run.evaluation is not None else None
+    level = trivial.metrics.get("return") if trivial is not None else None
+    if trivial is not None and level is not None and lines[0][1]:
+        ends = [lines[0][1][0], lines[0][1][-1]]
+        lines.append((trivial.name, ends, [level, level]))
+    plots = [_figure("Return", "of an episode, on validation", lines)]
+    plots.append(_figure("Episode length", "in steps", [("length", *frames_and(run, "validation", "episode_length"))]))
+    told = [("expected", "expected"), ("discounted", "came")]
+    judged = [(words, *frames_and(run, "validation", name)) for name, words in told]
+    plots.append(_figure("Discounted return", "that was expected at the beginning, and that came", judged))
+    for name, title, note in _CURVES:
+        plots.append(_figure(title, note, [(name, *frames_and(run, "train", name))]))
+    found = [plot for plot in plots if plot is not None]
+    if not found:
+        return None
+    return Section("acting", "Acting", join([*_said(run), element("div", *found, class_="figures")]))
+
+
+def _said(run: RunRecord) -> list[Html]:
+    """The middle of the returns, and how sure it is."""
+    metrics = run.evaluation.metrics if run.evaluation is not None else {}
+    middle, low, high = (metrics.get(name) for name in ("interquartile_mean", "interval_low", "interval_high"))
+    if run.evaluation is None or middle is None or low is None or high is None:
+        return []
+    said = (
+        f"The middle half of {run.evaluation.examples} episodes brought {number(middle)} on average; "
+        f"of as many others it would be between {number(low)} and {number(high)} (95% bootstrap interval)."
+    )
+    return [element("p", said, class_="meaning")]
+
+
+def frames_and(run: RunRecord, split: str, name: str) -> tuple[list[float], list[float]]:
+    """Frames, all environments' together, and values."""
+    epochs, values = series(run, split, name, "epoch")
+    frames = run.data.splits.get("train", 1) if run.data is not None else 1
+    return [epoch * frames for epoch in epochs], values
+
+
+def _figure(title: str, note: str, lines: Sequence[tuple[str, list[float], list[float]]]) -> Html | None:
+    drawn = [(line, colour) for line, colour in zip(lines, _COLOURS, strict=False) if line[1]]
+    if not drawn:
+        return None
+    words = "; ".join(f"{name} from {number(y[0])} to {number(y[-1])}" for (name, _, y), _ in drawn)
+    label = f"{title} over frames: {words}."
+    curve = curves(
+        f"acting-{title.casefold().replace(' ', '-')}",
+        label,
+        [Line(x, y, colour) for (_, x, y), (colour, _) in drawn],
+        "frames",
+    )
+    keys = [(kind, name) for (name, _, _), (_, kind) in drawn]
+    return figure(title, curve, keys if len(keys) > 1 else (), note)
