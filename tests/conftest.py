@@ -116,10 +116,10 @@ def fast_folder(tmp_path: Path) -> Iterator[Path]:
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of its own with 256 KiB."""
+    """A file system of its own with 640 KiB."""
     place = tmp_path / "disk"
     place.mkdir()
-    _mount("-t", "tmpfs", "-o", "size=256k", "tmpfs", str(place))
+    _mount("-t", "tmpfs", "-o", "size=640k", "tmpfs", str(place))
     yield place
     subprocess.run(["umount", "--lazy", str(place)], check=True)
 

@@ -97,7 +97,7 @@ def test_dcgan_doubles_channels_where_it_halves_sides() -> None:
     assert shapes == [(32, 16, 4, 4), (16, 1, 4, 4)]
     assert made.first.weight.shape == (32 * 49, 5)
     trunk = DCGANTrunk(channels=3, size=64, width=16)
-    assert [m.weight.shape[0] for m in trunk.modules() if isinstance(m, nn.Conv2d)] == [16, 32, 64, 128]
+    assert [m.weight.shape[0] for m in trunk.modules() if isinstance(m, nn.Conv2d)] == [16, 32, 64, 128, 128]
     assert trunk.outputs == 128 * 16
 
 
@@ -110,8 +110,9 @@ def test_dcgan_from_its_weights() -> None:
     expected = functional.conv_transpose2d(x.relu(), w1, b1, stride=2, padding=1).tanh()
     torch.testing.assert_close(made(code), expected, rtol=1e-12, atol=1e-12)
     trunk = DCGANTrunk(channels=1, size=12, width=4).double()
-    w, b = trunk.parameters()
-    expected = functional.leaky_relu(functional.conv2d(x[:, :1].repeat(1, 1, 2, 2), w, b, 2, 1), 0.2).flatten(1)
+    w, b, again, shift = trunk.parameters()
+    half = functional.leaky_relu(functional.conv2d(x[:, :1].repeat(1, 1, 2, 2), w, b, 2, 1), 0.2)
+    expected = functional.leaky_relu(functional.conv2d(half, again, shift, 1, 1), 0.2).flatten(1)
     torch.testing.assert_close(trunk(x[:, :1].repeat(1, 1, 2, 2)), expected, rtol=1e-12, atol=1e-12)
 
 

@@ -32,7 +32,7 @@ from penstock.run.report.records import read_run
 Command = Callable[..., Any]
 Writer = Callable[..., Path]
 SMALL = "--steps 2 --threads 1 --batch-size 8 --net.width 4 --net.code 6 --net.widths 8 --net.hidden 8 --energy.chain 2"
-SMALL += " --diffusion.sampling 2 --measure.validation 4 --measure.test 4"
+SMALL += " --diffusion.sampling 2 --measure.validation 4 --measure.test 4 --optim.lr 0.02"
 
 
 @pytest.mark.parametrize("model", [*GAMES, *METHODS])

@@ -43,10 +43,9 @@ def train(recipe: Recipe, supplied: Supplied = NOTHING, console: Console | None 
     job = _build(recipe, supplied, ranks)
     show_facts(console, job.facts)
     engine = make_engine(job, ranks)
-    with contextlib.closing(job), _new_run(job, ranks) as folder:
-        _make_parts(job, folder, supplied, console, ranks)
-        with stopping(engine.stop) as asked:
-            return _execute(job, engine, folder, console, asked)
+    with contextlib.closing(job), stopping(engine.stop) as asked, _new_run(job, ranks) as folder:
+        _make_parts(job, folder, supplied, console, ranks, asked)
+        return _execute(job, engine, folder, console, asked)
 
 
 @contextlib.contextmanager
@@ -119,20 +118,24 @@ def _resume(folder: Path, supplied: Supplied, console: Console, checkpoint: str 
             job.facts["origin"], "the data have changed since this run began", "restore them, or train anew"
         )
     engine = make_engine(job, ranks)
-    with contextlib.closing(job):
-        _make_parts(job, folder, supplied, console, ranks)
-        with stopping(engine.stop) as asked:
-            _load(engine, folder, checkpoint, console)
-            return _execute(job, engine, folder, console, asked)
+    with contextlib.closing(job), stopping(engine.stop) as asked:
+        _make_parts(job, folder, supplied, console, ranks, asked)
+        _load(engine, folder, checkpoint, console)
+        return _execute(job, engine, folder, console, asked)
 
 
-def _make_parts(job: Job, folder: Path, supplied: Supplied, console: Console, ranks: Ranks) -> None:
-    """Train what the job needs first, or go on with it, or take what is there already."""
+def _make_parts(
+    job: Job, folder: Path, supplied: Supplied, console: Console, ranks: Ranks, asked: Sequence[int]
+) -> None:
+    """Train what the job needs first, or go on with it, or take what is there already. `asked`: signals so far."""
+    again = f"go on with: {launcher(ranks)} resume {folder}"
     for part in job.parts:
         place = folder / PARTS / part.recipe.task / part.name
         recipe = part.recipe.model_copy(update={"runs": str(folder / PARTS), "name": part.name})
         if not ranks.from_first((place / MODEL).is_dir()):
             console.print(f"{'first':<12}{part.words}", highlight=False)
+            if number := ranks.from_first(asked[0] if asked else 0):
+                raise Interrupted(number, folder, "stopped by a signal", again)
             try:
                 with forked(), console.status(""):
                     if ranks.from_first((place / RECIPE).is_file()):
@@ -140,7 +143,6 @@ def _make_parts(job: Job, folder: Path, supplied: Supplied, console: Console, ra
                     else:
                         train(recipe, supplied, Console(file=io.StringIO()), ranks)
             except Interrupted as error:
-                again = f"go on with: {launcher(ranks)} resume {folder}"
                 raise Interrupted(error.code - 128, folder, error.problem, again) from None
         part.take(place)
 
