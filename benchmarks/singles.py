@@ -62,6 +62,17 @@ def remembered(found: Found) -> Told:
     return words, ", ".join(f"{name} {length or '–'}" for name, length in solved.items()), "–"
 
 
+def voices(found: Found) -> Told:
+    """Of benchmarks/voice.py."""
+    words = (
+        "spoken digits in another's voice: taken for the other, digits still read",
+        "换成别人声音的口语数字：被认作那个人、数字仍被认对",
+    )
+    bars = found["bars"]
+    wanted = f"≥ {100 * bars['target']:g} %, ≥ {100 * bars['digit']:g} %"
+    return words, f"{100 * found['target']:.0f} %, {100 * found['digit']:.0f} %", wanted
+
+
 ROWS: dict[str, Callable[[Found], Told]] = {
     "translation-dates": translated(
         "dates in 13 writings to ISO 8601, exactly right", "13 种日期写法转 ISO 8601，完全正确"
@@ -72,6 +83,7 @@ ROWS: dict[str, Callable[[Found], Told]] = {
     "language-quatrains": poems,
     "language-gpt": faster,
     "spoken-strings": strings,
+    "voice": voices,
     "memory": remembered,
 }
 
