@@ -1034,7 +1034,8 @@ class TestRanks:
     def test_other_verbs_are_for_one(self, rank_processes: Any, penstock: Command, here: Path, table: Writer) -> None:
         assert rank_processes.run(here, ["train", "nonsense"]).codes == [2, 2]
         ended = rank_processes.run(here, ["evaluate", "nothing"])
-        assert (sorted(ended.codes), len(ended.told())) == ([0, 2], 1)
+        assert sorted(ended.codes) in ([0, 2], [-signal.SIGTERM, 2])  # one that is slow to start is ended
+        assert len(ended.told()) == 1
 
     def test_torchrun_itself(self, here: Path, table: Writer) -> None:
         """Stopped by SIGTERM, gone on, one rank killed."""
