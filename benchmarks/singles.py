@@ -51,15 +51,16 @@ def strings(found: Found) -> Told:
 def remembered(found: Found) -> Told:
     """Of benchmarks/memory.py."""
     lengths = sorted({row["length"] for row in found["rows"]})
-    solved = {
-        name: max((row["length"] for row in found["rows"] if row["model"] == name and row["solved"]), default=0)
-        for name in dict.fromkeys(row["model"] for row in found["rows"])
-    }
+    best = {}
+    for name in dict.fromkeys(row["model"] for row in found["rows"]):
+        own = [row for row in found["rows"] if row["model"] == name]
+        solved = max((row["length"] for row in own if row["solved"]), default=0)
+        best[name] = f"{name} {solved} of {max(row['length'] for row in own)}"
     words = (
-        f"adding problem over {lengths[0]} to {lengths[-1]} steps: the longest that was solved",
-        f"加法问题（{lengths[0]} 到 {lengths[-1]} 步）：解出的最长序列",
+        f"adding problem over {lengths[0]} to {lengths[-1]} steps: the longest that was solved of those tried",
+        f"加法问题（{lengths[0]} 到 {lengths[-1]} 步）：试过的长度中解出的最长者",
     )
-    return words, ", ".join(f"{name} {length or '–'}" for name, length in solved.items()), "–"
+    return words, ", ".join(best.values()), "–"
 
 
 def voices(found: Found) -> Told:
