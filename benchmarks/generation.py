@@ -2,7 +2,7 @@
 
     python benchmarks/generation.py                          all cases, 30 minutes each
     python benchmarks/generation.py dcgan diffusion          some cases
-    python benchmarks/generation.py dcgan --runs /tmp/runs   keeps the runs there; what is there is measured again
+    python benchmarks/generation.py dcgan --runs FOLDER      keeps the runs there; what is there is measured again
 
 Each case is a whole `penstock train` command with `--minutes`, and its samples are looked at by a judge: a classifier
 of the same architecture as the examiners of the runs, trained apart with another seed. It is kept with the runs.
