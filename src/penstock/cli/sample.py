@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 class Sample(Verb):
     """What to make."""
 
-    usage = "penstock sample RUN [--count N] [--seed N] [--label CLASS] [--output FILE] [--prompt TEXT] ..."
+    usage = "penstock sample RUN [--count N] [--seed N] [--label CLASS] [--truncation X] [--output FILE] [--prompt TEXT] ..."
     summary = (
         "Let a generative model make something new: pictures on a sheet, or into a folder, a file each; a model that "
         "has learned a language writes, token by token to the terminal. The same seed makes the same."
@@ -41,6 +41,9 @@ class Sample(Verb):
         int, Field(ge=0, lt=1 << 62, description="of the first text (the next has the next), or of all")
     ] = 0
     label: Annotated[str | None, Field(description="of which class, of a model trained with --conditional")] = None
+    truncation: Annotated[
+        float | None, Field(gt=0, le=10, description="keep the numbers of codes within +- this: likelier, less varied")
+    ] = None
     output: Annotated[
         str | None, Field(description="where pictures go; samples.png if not given. A folder gets a file each")
     ] = None
@@ -59,7 +62,10 @@ class Sample(Verb):
     runs: Annotated[str, Field(description="the folder of all runs")] = "runs"
 
 
-OF_TEXTS, OF_PICTURES = ("prompt", "length", "temperature", "top_k", "top_p", "condition"), ("label", "output")
+OF_TEXTS, OF_PICTURES = (
+    ("prompt", "length", "temperature", "top_k", "top_p", "condition"),
+    ("label", "truncation", "output"),
+)
 
 
 def run(words: Sequence[str]) -> int:
@@ -86,7 +92,7 @@ def run(words: Sequence[str]) -> int:
 
 def _make(trained: Run, given: Sample) -> None:
     """Into a file or a folder."""
-    made = trained.sample(given.count or 64, seed=given.seed, label=given.label)
+    made = trained.sample(given.count or 64, seed=given.seed, label=given.label, truncation=given.truncation)
     target = Path(given.output or f"samples{made.ending}")
     made.write(target)
     print(f"wrote {len(made.array):,} samples to {target}", file=sys.stderr)

@@ -28,6 +28,8 @@ class VAEGAN(Generating):
     distribution, of weight `divergence`, the sum over the numbers of a code.
     """
 
+    normal = True
+
     def __init__(
         self,
         encoder: GaussianEncoder,

@@ -118,12 +118,16 @@ class Run:
             raise self._other(verb)
         return self.recipe
 
-    def sample(self, count: int = 64, *, seed: int = 0, label: str | None = None) -> Made:
+    def sample(
+        self, count: int = 64, *, seed: int = 0, label: str | None = None, truncation: float | None = None
+    ) -> Made:
         """What a generative model makes: `.array` has the numbers, `.write(path)` puts it on the disk.
+
+        With a `truncation`, such as 0.7, codes come from the middle of their distribution: likelier, less varied.
 
         Raises RecipeError for a model that makes nothing, and for a class that it was not told of.
         """
-        return self._maker("sample").sample(count, seed=seed, label=label)
+        return self._maker("sample").sample(count, seed=seed, label=label, truncation=truncation)
 
     def _maker(self, verb: str) -> Maker:
         if not isinstance(self.trained, Maker):
