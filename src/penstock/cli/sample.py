@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 class Sample(Verb):
     """What to make."""
 
-    usage = "penstock sample RUN [--count N] [--seed N] [--label CLASS] [--truncation X] [--output FILE] [--prompt TEXT] ..."
+    usage = "penstock sample RUN [--count N] [--seed N] [--label CLASS] [--output FILE] [--prompt TEXT] ..."
     summary = (
         "Let a generative model make something new: pictures on a sheet, or into a folder, a file each; a model that "
         "has learned a language writes, token by token to the terminal. The same seed makes the same."
