@@ -167,20 +167,17 @@ def test_generated_examples_get_the_classes_of_the_real_ones() -> None:
     assert seen == [expected[0], expected[0], expected[1], expected[1]]
 
 
-def test_the_class_named_counts_in_both_turns() -> None:
+def test_classes_are_named_of_real_examples_and_of_the_generators_in_its_turn() -> None:
     batch = next(points())
     losses = {}
     for weight in (0.0, 2.0):
         objective = players(head=AuxiliaryHead, classes=8, class_weight=weight)
         losses[weight] = [float(update.loss.detach()) for update in objective.step(batch)]
-    draws = Draws("codes"), Draws("codes of the generator's turn")
-    named = [objective.discriminator(batch["point"], batch["mode"]).classes]
-    named += [
-        objective.discriminator(objective.generator(d.normal(batch["key"], CODE), batch["mode"])).classes for d in draws
-    ]
-    real, first, second = (float(functional.cross_entropy(logits, batch["mode"]).detach()) for logits in named)
-    assert losses[2.0][0] - losses[0.0][0] == pytest.approx(2 * (real + first), rel=1e-5)
-    assert losses[2.0][1] - losses[0.0][1] == pytest.approx(2 * second, rel=1e-5)
+    made = objective.generator(Draws("codes of the generator's turn").normal(batch["key"], CODE), batch["mode"])
+    named = [objective.discriminator(x).classes for x in (batch["point"], made)]
+    real, generated = (float(functional.cross_entropy(logits, batch["mode"]).detach()) for logits in named)
+    assert losses[2.0][0] - losses[0.0][0] == pytest.approx(2 * real, rel=1e-5)
+    assert losses[2.0][1] - losses[0.0][1] == pytest.approx(2 * generated, rel=1e-5)
 
 
 def test_an_evaluation_of_nothing_is_refused() -> None:

@@ -31,8 +31,9 @@ class Adversarial(Generating):
     Goodfellow et al. 2014, "Generative adversarial nets", algorithm 1. The batch has the field `field` (B, ...), "key"
     (B,) and, with `label`, that field (B,) int64: generated examples then are of the classes of the real ones. The
     generator's turn comes with every `turns`-th batch. Examples pass through `augment` on their way to the
-    discriminator. A discriminator that names classes learns to name them, and the generator to have them named, by a
-    cross-entropy of `class_weight` (Odena et al. 2017).
+    discriminator. A discriminator that names classes learns to name those of real examples, and the generator to have
+    its own named, by a cross-entropy of `class_weight` (Odena et al. 2017, section 3, where the discriminator learns
+    names of generated examples as well: the two then may agree on wrong ones, bags called shirts).
     """
 
     normal = True
@@ -126,7 +127,7 @@ class Adversarial(Generating):
         on_real = self._look(real, keys, label, self._changes[0])
         on_generated = self._look(generated, keys, label, self._changes[1])
         loss = self.criterion.discriminator(on_real.score, on_generated.score)
-        loss = loss + self._named(on_real, label) + self._named(on_generated, label)
+        loss = loss + self._named(on_real, label)
         for penalty in self.penalties:
             loss = loss + penalty(lambda x: self._look(x, keys, label, self._changes[0]).score, real, generated, keys)
         return loss
