@@ -22,8 +22,9 @@ from penstock.recipes.blueprint import GAMES, METHODS, make_objective
 from penstock.recipes.creating import Creating, pixels_of
 from penstock.recipes.examiner import ClassifierExaminer, CoarseExaminer
 from penstock.recipes.generate import Generate
+from penstock.recipes.grown import sheets_in
 from penstock.recipes.job import Supplied
-from penstock.recipes.sheets import film, sheets_in
+from penstock.recipes.sheets import film
 from penstock.recipes.usual import resolved
 from penstock.run.execute import resume
 from penstock.run.report.page import render

@@ -40,9 +40,7 @@ if TYPE_CHECKING:
     from penstock.kinds.likeness import LikenessAnswer
     from penstock.objectives.coding import Coding
     from penstock.recipes.answering import Answering
-    from penstock.recipes.codes import Codes
     from penstock.recipes.job import Job, Supplied
-    from penstock.recipes.reconstructing import Reconstructing
 
 METHODS = ("denoising", "sparse", "contractive", "variational", "quantised")
 """Those that have a group of settings of their own name."""
@@ -274,15 +272,6 @@ class Reconstruct(Supervised):
             notes["left out"] = f"{int((~kept).sum()):,} examples, by --only and --without; the test tells them apart"
         facts = {**job.facts, "examples": int(kept.sum()), **({"notes": notes} if notes else {})}
         return replace(job, judge=settled, facts=facts)
-
-    def codes(self, trained: Reconstructing, supplied: object, given: Sequence[object] | None) -> Codes:
-        """The codes of raw inputs, or of all the recipe's own data, with their classes.
-
-        Raises DataError for what cannot be read.
-        """
-        from penstock.recipes.codes import codes_of
-
-        return codes_of(self, trained, supplied, given)
 
     def judged(
         self, trained: Answering, evaluation: Evaluation, material: Material, rows: np.ndarray, split: str
