@@ -201,8 +201,7 @@ def _samples(trained: Reconstructing) -> dict[str, Any]:
         return {}
     made = trained.sample(SAMPLES)
     if isinstance(made, MadePictures):
-        made.columns = 8
-        return {"samples": png_uri(made.sheet())}
+        return {"samples": png_uri(MadePictures(made.array, columns=8).sheet())}
     assert isinstance(made, MadeRows)
     rows = made.frame.head(10).to_dict("records")
     return {"sampled": [{str(name): _cell(cell) for name, cell in row.items()} for row in rows]}

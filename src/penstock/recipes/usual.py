@@ -42,8 +42,8 @@ FEW = (128, 1000)
 USUAL: Mapping[str, Choices] = {
     "dense": Choices(),
     "dcgan": Choices(lr=5e-4, r1=1.0),
-    "residual": Choices(betas=(0.0, 0.9), width=64, loss="hinge", spectral=True),
-    "sagan": Choices(lr=2e-4, discriminator_lr=8e-4, betas=(0.0, 0.9), loss="hinge", spectral=True),
+    "residual": Choices(betas=(0.0, 0.9), loss="hinge", spectral=True),
+    "sagan": Choices(discriminator_lr=8e-4, betas=(0.0, 0.9), loss="hinge", spectral=True),
     "vae-gan": Choices(),
     "glo": Choices(lr=1e-3, betas=(0.9, 0.999), ema=None, measured=FEW),
     "energy": Choices(lr=1e-4, betas=(0.0, 0.999), width=32, measured=FEW),
