@@ -20,7 +20,8 @@ from penstock.data.pairs import MOST, Pairs
 from penstock.data.ragged import Ragged, Stored
 from penstock.data.sources import Transform
 from penstock.data.tokens import BOS, EOS, Tokenizer, TokenKind
-from penstock.kinds.answer import Answer, Series
+from penstock.kinds.answer import Series
+from penstock.kinds.graded import GradedAnswer
 from penstock.kinds.kind import Kind, Material, Shown
 from penstock.metrics.translation import bleu, chrf, exact_match
 
@@ -152,7 +153,7 @@ class PairMaterial(Material):
         return hashlib.sha256("\x1f".join(words).encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
-class TargetAnswer(Answer):
+class TargetAnswer(GradedAnswer):
     """A text, written token by token. `longest` is the number of tokens of the longest text in training."""
 
     word = "text"

@@ -13,11 +13,11 @@ from penstock.core.random import derive
 from penstock.data.examples import Examples
 from penstock.data.keyed import Keyed
 from penstock.data.sources import InOrder
+from penstock.kinds.drawing import picture_of, png_uri
 from penstock.metrics.generation import nearest
 from penstock.metrics.modes import class_shares
 from penstock.recipes.creating import Creating, pixels_of
 from penstock.recipes.examiner import looked_at
-from penstock.recipes.making import picture_of, png_uri
 
 SHOWN = 8
 """Samples whose nearest training examples are shown."""

@@ -14,9 +14,9 @@ from penstock.core.files import write_bytes
 from penstock.core.objective import Evaluation
 from penstock.core.temporary import remove
 from penstock.engine.watcher import Watcher
+from penstock.kinds.drawing import png
 from penstock.recipes.creating import Creating
 from penstock.recipes.grown import FILM, SHEETS, sheets_in
-from penstock.recipes.making import png
 
 if TYPE_CHECKING:
     from penstock.engine.engine import Engine
