@@ -12,14 +12,14 @@ import torch
 from torch import nn
 
 from penstock.core.batch import Batch
-from penstock.core.errors import CheckpointError, DataError, RecipeError
+from penstock.core.errors import DataError, RecipeError
 from penstock.core.settings import Settings
 from penstock.data.sources import InOrder
 from penstock.kinds.answer import Answer
 from penstock.kinds.kind import Kind
 from penstock.objectives.predicting import Predicting
 from penstock.recipes.settings import NetSettings
-from penstock.recipes.trained import CONFIG, Trained, load_weights, read_config
+from penstock.recipes.trained import Trained, configuration, load_weights, module_of
 
 KINDS: Mapping[str, str] = {
     "image": "penstock.kinds.image:ImageKind",
@@ -95,20 +95,11 @@ class Answering(Trained):
 
         Raises CheckpointError for files that are missing, damaged, of another version, or do not fit the model.
         """
-        config, where = read_config(folder), folder / CONFIG
-        try:
+        with configuration(folder) as config:
             kind: Kind = _found(KINDS, config["kind"])
             answer: Answer = _found(ANSWERS, config["answer"])
             net, name = sizes.model_validate(config["net"]), config["model"]
-            if model is None and name is None:
-                raise CheckpointError(
-                    where,
-                    "the model was a module of your own, and files never name code",
-                    "pass it: load(path, model=m)",
-                )
-            module = model if model is not None else network(name, kind, answer, net)
-        except (KeyError, TypeError, ValueError, AttributeError, IndexError, RuntimeError, RecipeError) as error:
-            raise CheckpointError(where, f"it is damaged ({type(error).__name__}: {error})", "restore it") from error
+            module = module_of(folder, model, name, lambda name: network(name, kind, answer, net))
         load_weights(folder, module)
         return cls(objective(kind, answer, module).eval(), kind, answer, name, net)
 

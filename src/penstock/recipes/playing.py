@@ -9,12 +9,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from penstock.core.errors import CheckpointError, RecipeError
+from penstock.core.errors import RecipeError
 from penstock.core.objective import Evaluation
 from penstock.core.random import derive, forked, seed_all
 from penstock.metrics.interquartile import interquartile_mean, interval_of
 from penstock.objectives.acting import Acting
-from penstock.recipes.trained import CONFIG, Trained, load_weights, read_config
+from penstock.recipes.trained import Trained, configuration, load_weights
 from penstock.rl.acting import Act, Actor
 from penstock.rl.environment import Environment
 from penstock.rl.episodes import Episodes
@@ -61,13 +61,10 @@ class Playing(Trained):
     @classmethod
     def load(cls, folder: Path, make: MakeObjective) -> Playing:
         """Read a model's folder back; see `Answering.load`."""
-        config, where = read_config(folder), folder / CONFIG
-        try:
+        with configuration(folder) as config:
             seen, done = space_from(config["seen"]), space_from(config["done"])
             moments = None if config["moments"] is None else _moments(config["moments"], seen.shape)
             made = cls(make(seen, done).eval(), str(config["model"]), str(config["algorithm"]), seen, done, moments)
-        except (KeyError, TypeError, ValueError, AttributeError, IndexError, RuntimeError, RecipeError) as error:
-            raise CheckpointError(where, f"it is damaged ({type(error).__name__}: {error})", "restore it") from error
         load_weights(folder, made.objective)
         return made
 

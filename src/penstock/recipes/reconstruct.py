@@ -141,13 +141,10 @@ class Reconstruct(Supervised):
 
     def refuse_foreign(self, material: Material) -> None:
         """Raises RecipeError for settings of other data, and of a method that was not chosen."""
-        from penstock.recipes.foreign import changed, refuse_foreign
+        from penstock.recipes.foreign import refuse_foreign, refuse_unused
 
         refuse_foreign(self, material)
-        for name in changed(self):
-            group = name.partition(".")[0]
-            if group in METHODS and group != self.method:
-                raise RecipeError(name, f"it is for the method {group!r}, not {self.method!r}", f"add --method {group}")
+        refuse_unused(self, self.method, {method: (method,) for method in METHODS})
         if self.likelihood.deviation is not None and self.method != "variational":
             remedy = "leave it out, or add --method variational"
             raise RecipeError("likelihood.deviation", f"the method {self.method!r} has no use for it", remedy)

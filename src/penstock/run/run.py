@@ -102,6 +102,8 @@ class Run:
         """What lies between two inputs of an autoencoder, or two seeds of a generator; RecipeError of other models."""
         from penstock.recipes.making import Maker
 
+        if steps < 2:
+            raise RecipeError("steps", f"{steps} of them do not lead from one to the other", "give 2 or more")
         return self._able(self.trained, Maker, "interpolate").between(first, second, steps)
 
     def sample(self, count: int = 64, *, seed: int = 0, label: str | None = None) -> Made:
