@@ -34,6 +34,7 @@ TASKS = {
     "generate": "penstock.recipes.generate:Generate",
     "reconstruct": "penstock.recipes.reconstruct:Reconstruct",
     "control": "penstock.recipes.control:Control",
+    "selfplay": "penstock.recipes.selfplay:Selfplay",
 }
 """Every task and the type of its recipe."""
 
