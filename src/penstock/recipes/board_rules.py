@@ -21,7 +21,7 @@ from penstock.rl.boards.selfplay import SelfPlay, Trying
 if TYPE_CHECKING:
     from penstock.recipes.selfplay import Selfplay
 
-EVALUATIONS = 10
+EVALUATIONS = 8
 """How often a player is judged while it learns."""
 
 
@@ -43,7 +43,7 @@ def resolved(recipe: Selfplay) -> Selfplay:
     """The same recipe with every choice made, so that its record says all."""
     usual = usual_play(recipe.data)
     actions = game_of(recipe).actions
-    groups = {
+    groups: dict[str, dict[str, Any]] = {
         "search": {
             "simulations": usual.simulations,
             "drawn": usual.drawn,

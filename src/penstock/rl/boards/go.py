@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import final
+from typing import Any, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -117,7 +117,8 @@ class Go(BoardGame):
             borders.append(np.take_along_axis(touched, label, 1))
         first, second = borders
         owned = np.where(board != 0, board, (first & ~second).astype(np.int8) - (second & ~first))
-        return owned.sum(1) - self.komi
+        lead: NDArray[np.float64] = owned.sum(1) - self.komi
+        return lead
 
     def observe(self, positions: Positions) -> NDArray[np.uint8]:
         """Own stones, the other's, points where one may be put, whether the other has passed, whose turn it is."""
@@ -176,7 +177,7 @@ class Go(BoardGame):
             label = found
 
 
-def _beside(values: NDArray[np.generic], neighbours: Ints) -> NDArray[np.generic]:
+def _beside(values: NDArray[Any], neighbours: Ints) -> NDArray[Any]:
     """What stands on the neighbours of each point, something where there is no neighbour: (N, P) to (N, P, 4)."""
     return values[:, np.minimum(neighbours, values.shape[1] - 1)]
 

@@ -79,7 +79,8 @@ class Lines(BoardGame):
         if not self.falling:
             return action
         columns = board.reshape(-1, self.height, self.width)[np.arange(len(board)), :, action]
-        return ((columns == 0).sum(1) - 1) * self.width + action
+        found: Ints = ((columns == 0).sum(1) - 1) * self.width + action
+        return found
 
 
 def tic_tac_toe() -> Lines:

@@ -100,7 +100,8 @@ class Searching(Player):
     def choose(self, game: BoardGame, positions: Positions, draws: np.random.Generator) -> Ints:
         """See `Player.choose`."""
         noise = None if self._concentration is None else noise_for(positions.legal, self._concentration, draws)
-        return self._search(game, positions, self._evaluate, noise).visits.argmax(1)
+        found: Ints = self._search(game, positions, self._evaluate, noise).visits.argmax(1)
+        return found
 
 
 def winning(game: BoardGame, positions: Positions) -> Bools:
