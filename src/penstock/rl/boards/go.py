@@ -109,11 +109,11 @@ class Go(BoardGame):
     def lead(self, board: Stones) -> NDArray[np.float64]:
         """The first player's points less the second's, komi counted: (N, P) to (N,)."""
         label, rows = self._labels(board), np.arange(len(board))[:, None]
-        around = _beside(board, self._neighbours)  # (N, P, 4)
+        around, inside = _beside(board, self._neighbours), self._neighbours < self.points  # (N, P, 4), (P, 4)
         borders = []
         for player in (1, -1):
             touched = np.zeros(board.shape, bool)
-            np.logical_or.at(touched, (rows, label), (around == player).any(2))
+            np.logical_or.at(touched, (rows, label), ((around == player) & inside).any(2))
             borders.append(np.take_along_axis(touched, label, 1))
         first, second = borders
         owned = np.where(board != 0, board, (first & ~second).astype(np.int8) - (second & ~first))
@@ -138,7 +138,7 @@ class Go(BoardGame):
         beside, single = _beside(board, near), _beside(groups.single, near)  # (N, P, 4)
         label, hashes = _beside(groups.label, near), _beside(groups.hash, near)
         inside = near < self.points
-        own, other = (beside == player[:, None, None]) & inside, beside == -player[:, None, None]
+        own, other = ((beside == who) & inside for who in (player[:, None, None], -player[:, None, None]))
         taken = other & single  # their only liberty is the point itself
         breathes = ((beside == 0) & inside) | taken | (own & ~single)
         once = taken.copy()  # of each group, one stone
@@ -178,7 +178,7 @@ class Go(BoardGame):
 
 
 def _beside(values: NDArray[Any], neighbours: Ints) -> NDArray[Any]:
-    """What stands on the neighbours of each point, something where there is no neighbour: (N, P) to (N, P, 4)."""
+    """What stands on the neighbours of each point, and anything where there is none: (N, P) to (N, P, 4)."""
     return values[:, np.minimum(neighbours, values.shape[1] - 1)]
 
 
