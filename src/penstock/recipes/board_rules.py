@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from penstock.core.errors import RecipeError, suggest
+from penstock.core.errors import DataError, RecipeError, suggest
 from penstock.models.policy_value import PolicyValue, flat, residual
 from penstock.objectives.policy_value import PolicyAndValue
 from penstock.recipes.selfplay_settings import GO, LINES, OPPONENTS, usual_play
@@ -26,14 +26,12 @@ EVALUATIONS = 8
 
 
 def game_of(recipe: Selfplay) -> BoardGame:
-    """Raises RecipeError for a name that is no game's, and for a komi where there is none."""
+    """Raises DataError for a name that is no game's, RecipeError for a komi where there is none."""
     name, komi = recipe.data, recipe.play.komi
     if name.startswith(GO) and name.removeprefix(GO).isdecimal():
         return Go(int(name.removeprefix(GO)), komi=komi)
     if name not in LINES:
-        raise RecipeError(
-            "data", f"there is no game {name!r}", suggest(name, [*LINES, *(f"go-{n}" for n in (5, 7, 9))])
-        )
+        raise DataError(name, "no game is called so", suggest(name, [*LINES, *(f"go-{n}" for n in (5, 7, 9))]))
     if komi != type(recipe.play).model_fields["komi"].default:
         raise RecipeError("play.komi", f"it has no meaning for {name}", "leave it out, or play go")
     return tic_tac_toe() if name == "tic-tac-toe" else connect_four()
