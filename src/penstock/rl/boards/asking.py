@@ -27,7 +27,7 @@ def asked(actor: Actor, game: BoardGame, device: torch.device) -> Iterator[Evalu
         def evaluate(positions: Positions) -> tuple[Floats, Floats]:
             seen = torch.from_numpy(game.observe(positions)).float()
             told = [ask(part) for part in torch.split(seen, size)]
-            logits, value = (np.concatenate([part[name].numpy() for part in told]) for name in (LOGITS, VALUE))
+            logits, value = (np.concatenate([part[name].float().numpy() for part in told]) for name in (LOGITS, VALUE))
             return logits, value
 
         yield evaluate
