@@ -14,7 +14,7 @@ from penstock.rl.acting import Actor
 from penstock.rl.boards.game import BoardGame
 from penstock.rl.boards.go import Go
 from penstock.rl.boards.lines import connect_four, tic_tac_toe
-from penstock.rl.boards.players import SMALL, AtRandom, OnePly, Perfect, Player, Searching
+from penstock.rl.boards.players import AtRandom, OnePly, Perfect, Player, Searching, solvable
 from penstock.rl.boards.search import Search
 from penstock.rl.boards.selfplay import SelfPlay, Trying
 
@@ -98,7 +98,7 @@ def make_network(recipe: Selfplay, game: BoardGame) -> PolicyValue:
 
 def opponents_in(game: BoardGame) -> tuple[str, ...]:
     """Who can be played against, by name."""
-    return OPPONENTS if game.points < SMALL else OPPONENTS[:-1]
+    return OPPONENTS if solvable(game) else OPPONENTS[:-1]
 
 
 def make_objective(recipe: Selfplay, game: BoardGame) -> PolicyAndValue:
@@ -145,4 +145,4 @@ def make_opponents(recipe: Selfplay, game: BoardGame) -> list[Player]:
     assert recipe.search.concentration is not None
     blind = Searching(make_search(recipe), concentration=recipe.search.concentration)
     found: list[Player] = [AtRandom(), OnePly(), blind]
-    return [*found, Perfect(game)] if game.points < SMALL else found
+    return [*found, Perfect(game)] if solvable(game) else found

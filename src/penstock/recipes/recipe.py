@@ -89,6 +89,10 @@ class Recipe(Plan):
         DataError where they have changed since.
         """
 
+    def judged_by(self, episodes: int) -> Self:
+        """The same recipe with so many episodes, or games, of the test. Raises RecipeError where none are played."""
+        raise RecipeError("episodes", f"a model for the task {self.task!r} plays none", "leave it out")
+
     @classmethod
     def parse(cls, given: Mapping[str, Any], where: str = "recipe") -> Self:
         """A recipe from nested settings, as a file or flags give them.

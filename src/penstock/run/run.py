@@ -148,7 +148,7 @@ class Run:
         A policy plays as many `episodes` as the training's test, if not told otherwise; RecipeError of other models.
         """
         fingerprint = None if data is not None else read_json(self.folder / DATA).get("fingerprint")
-        recipe = self.recipe if episodes is None else self._controller("episodes").judged_by(episodes)
+        recipe = self.recipe if episodes is None else self.recipe.judged_by(episodes)
         return recipe.examine(self.trained, self._data, fingerprint, data)
 
     def report(self) -> Path:

@@ -18,9 +18,9 @@ from penstock.rl.boards.search import Search
 class Sure(nn.Module):
     """Holds one column likely, and the game worth half a win."""
 
-    def __init__(self, column: int, actions: int) -> None:
+    def __init__(self, column: int, actions: int, strength: float = 4.0) -> None:
         super().__init__()
-        self.logits = nn.Parameter(4.0 * torch.eye(actions)[column])
+        self.logits = nn.Parameter(strength * torch.eye(actions)[column])
 
     def tell(self, seen: Tensor) -> dict[str, Tensor]:
         return {"logits": self.logits.expand(len(seen), -1), "value": torch.full((len(seen),), 0.5)}
@@ -51,10 +51,10 @@ def test_what_is_told_of_games_that_can_be_followed_by_hand() -> None:
 
 
 def test_a_search_sees_what_the_network_does_not() -> None:
-    sure = Sure(2, 7)
+    sure = Sure(2, 7, 1.0)
     alone, searching = (
         next(iter(Matches(connect_four(), search, Actor(sure, sure.tell), [Always(5)], games=2, seed=0)))
-        for search in (None, Search(simulations=120, exploration=6.0))
+        for search in (None, Search(simulations=200, exploration=2.0))
     )
     assert alone["result"].tolist() == [1, -1]
     assert searching["result"].tolist() == [1, 1]

@@ -15,6 +15,11 @@ SMALL = 16
 """Points of a board below which a game can be solved by going through all of its positions."""
 
 
+def solvable(game: BoardGame) -> bool:
+    """Whether all of its positions can be gone through, and do not depend on what was before."""
+    return game.points < SMALL and not game.begin(1).history.size
+
+
 class Player(ABC):
     """Chooses moves. `draws` are its random numbers."""
 
@@ -53,7 +58,7 @@ class Perfect(Player):
     """
 
     def __init__(self, game: BoardGame) -> None:
-        if game.points >= SMALL or game.begin(1).history.size:
+        if not solvable(game):
             raise RecipeError("perfect", f"{game.name} is too large to be solved", "name another opponent")
         self._powers = 3 ** np.arange(game.points)
         levels, boards = [game.begin(1)], []
