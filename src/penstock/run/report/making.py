@@ -54,7 +54,10 @@ def balance(run: RunRecord) -> Section | None:
     names = sorted({key for row in rows for key in row if key.endswith("_loss")}, reverse=True)
     across = "epoch" if all("epoch" in row for row in rows) else "step"
     lines = [(name.removesuffix("_loss"), *series(run, "train", name, across)) for name in names]
-    if len(lines) < 2 or run.task == "control":  # of a policy and its values, which do not play against each other
+    if len(lines) < 2 or run.task in (
+        "control",
+        "selfplay",
+    ):  # of a policy and its values, which do not play against each other
         return None
     drawn = list(zip(lines, _COLOURS, strict=False))
     label = f"Losses of {', '.join(name for name, _, _ in lines)} over {across}."

@@ -17,6 +17,7 @@ from penstock.recipes.samples import SAMPLES
 from penstock.recipes.sheets import FILM, sheets_in
 from penstock.run.report.findings import (
     Baseline,
+    BoardGames,
     Classification,
     Forecast,
     Looks,
@@ -100,6 +101,7 @@ class EvaluationRecord(Record):
     regression: Regression | None = None
     looks: list[Looks] = Field(default_factory=list)
     forecast: Forecast | None = None
+    board: BoardGames | None = None
     memory: Memory | None = None
     reconstruction: Reconstruction | None = None
     making: Making | None = None
