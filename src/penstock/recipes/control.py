@@ -152,7 +152,8 @@ class Control(Recipe):
             trained = Playing(objective, recipe.model, recipe.algorithm, seen, done, moments)
             _check(trained, self.monitor)
             rest = {}
-            for part, episodes in (("validation", self.measure.validation), ("test", self.measure.test)):
+            for part, episodes in (("validation", recipe.measure.validation), ("test", recipe.measure.test)):
+                assert episodes is not None
                 rest[part] = recipe.episodes(trained, worlds, part, episodes)
                 opened.append(rest[part].environment)
         except BaseException:

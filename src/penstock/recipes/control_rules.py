@@ -18,6 +18,8 @@ S = TypeVar("S", bound=Settings)
 
 EVALUATIONS = 12
 """How often a policy is judged while it learns."""
+EPISODES, EPISODES_AT_ONCE = 20, 50
+"""By which it is then judged; of our own environments, which are played together, more cost hardly more."""
 BATCHES_AN_EPOCH = 1000
 """Of those that learn from what is kept, for which nothing else makes an epoch."""
 
@@ -40,6 +42,7 @@ def resolved(recipe: Control, seen: Space, done: Space, *, own: bool) -> Control
         "optim": recipe.optim.model_copy(update=_optim(recipe, algorithm, usual)),
         "world": _filled(recipe.world, {"normalise": numbers, "normalise_rewards": numbers and gathers}),
         "net": _filled(recipe.net, {"activation": usual.activation}),
+        "measure": _filled(recipe.measure, {"validation": EPISODES_AT_ONCE if own else EPISODES}),
         group: _filled(getattr(recipe, group), usual.group),
     }
     choices["net"] = choices["net"].model_copy(update={"hidden": recipe.net.hidden or list(usual.hidden)})

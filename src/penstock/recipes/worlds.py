@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 import torch
 
 from penstock.core.errors import DataError, RecipeError, suggest
-from penstock.kinds.prices import read_prices
 from penstock.rl.bounded import BoundedActions
 from penstock.rl.cartpole import CartPole
 from penstock.rl.environment import Environment
@@ -134,6 +133,8 @@ _MARKETS: dict[str, Callable[[int], Prices]] = {
 def _prices(recipe: Control) -> Prices:
     if recipe.data in _MARKETS and not Path(recipe.data).exists():
         return _MARKETS[recipe.data](0)
+    from penstock.kinds.prices import read_prices  # with pandas, which takes longer than a pole to be balanced
+
     return read_prices(Path(recipe.data)).prices
 
 

@@ -136,11 +136,7 @@ class Run:
         A policy plays as many `episodes` as the training's test, if not told otherwise; RecipeError of other models.
         """
         fingerprint = None if data is not None else read_json(self.folder / DATA).get("fingerprint")
-        recipe = self.recipe
-        if episodes is not None:
-            from penstock.recipes.control import Control
-
-            recipe = self._able(recipe, Control, "episodes").judged_by(episodes)
+        recipe = self.recipe if episodes is None else self.recipe.judged_by(episodes)
         return recipe.examine(self.trained, self._data, fingerprint, data)
 
     def report(self) -> Path:

@@ -16,6 +16,7 @@ from penstock.recipes.grown import FILM, TEXTS, sheets_in
 from penstock.recipes.recipe import TASKS
 from penstock.run.report.findings import (
     Baseline,
+    BoardGames,
     Classification,
     Forecast,
     Looks,
@@ -99,6 +100,7 @@ class EvaluationRecord(Record):
     regression: Regression | None = None
     looks: list[Looks] = Field(default_factory=list)
     forecast: Forecast | None = None
+    board: BoardGames | None = None
     memory: Memory | None = None
     reconstruction: Reconstruction | None = None
     making: Making | None = None
