@@ -48,11 +48,11 @@ class BoardPlayer(Trained):
     @classmethod
     def load(cls, folder: Path, recipe: Selfplay) -> BoardPlayer:
         """Read a model's folder back. Raises CheckpointError for files that are damaged or of another game."""
+        made = cls(make_objective(recipe, game_of(recipe)).eval(), recipe)
         with configuration(folder) as config:
-            made = cls(make_objective(recipe, game_of(recipe)).eval(), recipe)
-        if config != {"model": recipe.model, **made.config()}:
-            problem = f"it is not of the player of {recipe.data} that the recipe tells"
-            raise CheckpointError(folder / CONFIG, problem, "restore it")
+            if config != {"model": recipe.model, **made.config()}:
+                problem = f"it is not of the player of {recipe.data} that the recipe tells"
+                raise CheckpointError(folder / CONFIG, problem, "restore it")
         load_weights(folder, made.network)
         return made
 
