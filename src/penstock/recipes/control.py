@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import AfterValidator, Field
@@ -133,7 +134,7 @@ class Control(Recipe):
         seen, done = first.observation, first.action
         first.close()
         recipe = resolved(wanted, seen, done, own=worlds.own)
-        worlds = worlds_of(recipe, device)
+        worlds = replace(worlds, recipe=recipe)
         assert recipe.environments is not None
         bounded = recipe.algorithm in ON_POLICY
         seed_all(self.seed)

@@ -34,6 +34,7 @@ TASKS = {
     "generate": "penstock.recipes.generate:Generate",
     "reconstruct": "penstock.recipes.reconstruct:Reconstruct",
     "control": "penstock.recipes.control:Control",
+    "selfplay": "penstock.recipes.selfplay:Selfplay",
 }
 """Every task and the type of its recipe."""
 
@@ -87,6 +88,10 @@ class Recipe(Plan):
         `supplied` takes the place of data that were an object, `fingerprint` is theirs from when the run began. Raises
         DataError where they have changed since.
         """
+
+    def judged_by(self, episodes: int) -> Self:
+        """The same recipe with so many episodes, or games, of the test. Raises RecipeError where none are played."""
+        raise RecipeError("episodes", f"a model for the task {self.task!r} plays none", "leave it out")
 
     @classmethod
     def parse(cls, given: Mapping[str, Any], where: str = "recipe") -> Self:

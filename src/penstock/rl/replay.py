@@ -13,7 +13,7 @@ from penstock.core.batch import Batch
 from penstock.core.errors import RecipeError
 from penstock.core.objective import Listening
 from penstock.core.random import derive
-from penstock.core.tensors import check_all_fit
+from penstock.core.tensors import check_all_fit, under
 from penstock.rl.acting import ACTION, Actor
 from penstock.rl.environment import Environment
 from penstock.rl.memory import Memory
@@ -183,8 +183,8 @@ class Replay(Listening):
             self._tree.fill(tensors[_LEAVES].to(self.environment.device))
             self._largest = tensors[_LARGEST].to(self.environment.device)
         self._random.set_state(tensors[_RANDOM].cpu())
-        self.memory.load_tensors(_of(tensors, _MEMORY))
-        self._seen = self.environment.load_state_dict(_of(tensors, _WORLD))
+        self.memory.load_tensors(under(_MEMORY, tensors))
+        self._seen = self.environment.load_state_dict(under(_WORLD, tensors))
         if not self.environment.exact:
             self.memory.cut()
 
@@ -195,7 +195,3 @@ class Replay(Listening):
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go to a batch."""
         self._position, self._group = state["position"], -1
-
-
-def _of(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
