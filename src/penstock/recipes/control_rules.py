@@ -41,7 +41,7 @@ def resolved(recipe: Control, seen: Space, done: Space, *, own: bool) -> Control
         "environments": recipe.environments or usual.environments,
         "optim": recipe.optim.model_copy(update=_optim(recipe, algorithm, usual)),
         "world": _filled(recipe.world, {"normalise": numbers, "normalise_rewards": numbers and gathers}),
-        "net": _filled(recipe.net, {"activation": usual.activation}),
+        "net": _filled(recipe.net, {"activation": usual.activation, "layer_norm": usual.layer_norm}),
         "measure": _filled(recipe.measure, {"validation": EPISODES_AT_ONCE if own else EPISODES}),
         group: _filled(getattr(recipe, group), usual.group),
     }

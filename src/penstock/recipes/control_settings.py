@@ -30,6 +30,9 @@ class ControlNet(Settings):
         Literal["tanh", "relu", "silu"] | None,
         Field(description="after each hidden layer (mlp); by the algorithm if not given"),
     ] = None
+    layer_norm: Annotated[
+        bool | None, Field(description="layer normalisation before each activation (mlp); by the algorithm")
+    ] = None
 
 
 class ControlOptim(OptimSettings):
@@ -173,6 +176,7 @@ class Usual:
     lr: float
     hidden: tuple[int, ...]
     activation: str = "relu"
+    layer_norm: bool = False
     optim: str = "adam"
     clip_norm: float | None = None
     group: Mapping[str, Any]
@@ -228,6 +232,7 @@ USUAL: Mapping[str, Usual] = {
         batch_size=128,
         lr=2e-3,
         hidden=(64, 64),
+        layer_norm=True,
         clip_norm=10.0,
         group={"capacity": 20_000, "warmup": 1000, "batches": 4, "reach": 10},
     ),

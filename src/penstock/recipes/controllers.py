@@ -131,8 +131,8 @@ def _trunk(recipe: Control, seen: Space) -> FeatureTrunk:
         layers = BOARD if min(height, width) < SMALL_PICTURE else ATARI
         return ImageTrunk(channels=channels, height=height, width=width, convolutions=layers, features=net.hidden[-1])
     assert net.activation is not None
-    inputs = int(torch.Size(seen.shape).numel())
-    return VectorTrunk(inputs=inputs, hidden=net.hidden, activation=ACTIVATIONS[net.activation])
+    inputs, activation = int(torch.Size(seen.shape).numel()), ACTIVATIONS[net.activation]
+    return VectorTrunk(inputs=inputs, hidden=net.hidden, activation=activation, normalise=bool(net.layer_norm))
 
 
 def _policy_gradient(recipe: Control, seen: Space, done: Space) -> PolicyGradient:
