@@ -39,7 +39,9 @@ def games(run: RunRecord) -> Section | None:
         "searches as long as the model, with no network to guide it; and, for small games, perfect play."
     )
     parts = [element("p", note, class_="note"), table("Games of the test", columns, rows)]
-    return Section("games", "Games", join([*parts, element("div", *found, class_="figures")]))
+    if found:
+        parts += [element("h3", "While it learned"), element("div", *found, class_="figures")]
+    return Section("games", "Games", join(parts))
 
 
 def opening(run: RunRecord) -> Section | None:
