@@ -60,7 +60,7 @@ def about(setting: str, column: str, material: Material) -> pd.Series[Any]:
     """
     known = material.about
     names = [] if known is None else [str(name) for name in known.columns]
-    if known is not None and names == [FOLDERS]:
+    if known is not None and names == [FOLDERS] and known[FOLDERS].notna().any():
         return known[FOLDERS].loc[material.labels.index].rename(column)
     if known is None or column not in names:
         raise RecipeError(setting, f"{material.name} has no column {column!r}", suggest(column, names))

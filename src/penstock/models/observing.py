@@ -51,7 +51,7 @@ class VectorTrunk(FeatureTrunk):
 
 @final
 class ImageTrunk(FeatureTrunk):
-    """Convolutions with ReLU, then a fully connected layer: (B, C, H, W) to (B, `width`).
+    """Convolutions with ReLU, then a fully connected layer: (B, C, H, W) to (B, `features`).
 
     `convolutions` are (channels, side, stride) each, without padding. Pictures of bytes are scaled to [0, 1]. Raises
     RecipeError where the picture is too small for them.

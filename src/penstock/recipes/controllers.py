@@ -136,7 +136,8 @@ def _trunk(recipe: Control, seen: Space) -> FeatureTrunk:
 
 
 def _policy_gradient(recipe: Control, seen: Space, done: Space) -> PolicyGradient:
-    trunk, critic = _trunk(recipe, seen), _trunk(recipe, seen)
+    trunk = _trunk(recipe, seen)
+    critic = None if recipe.model == "cnn" else _trunk(recipe, seen)
     head: OneOfHead | NormalHead
     if isinstance(done, Discrete):
         head = OneOfHead(trunk.outputs, done.count)
@@ -144,7 +145,7 @@ def _policy_gradient(recipe: Control, seen: Space, done: Space) -> PolicyGradien
         head = NormalHead(trunk.outputs, done.shape[0])
     policy = recipe.policy
     return PolicyGradient(
-        ActorCritic(trunk, head, critic=None if recipe.model == "cnn" else critic),
+        ActorCritic(trunk, head, critic=critic),
         surrogate=Clipped(policy.clip) if recipe.algorithm == "ppo" else Plain(),
         value_weight=policy.value_weight,
         entropy_weight=policy.entropy_weight,

@@ -96,11 +96,6 @@ def buy_and_hold(seen: Tensor, state: State) -> Tensor:
     return torch.ones_like(state[HELD])
 
 
-def cash(seen: Tensor, state: State) -> Tensor:
-    """One who does nothing."""
-    return torch.zeros_like(state[HELD])
-
-
 def at_random(environment: Trading, seed: int) -> Trader:
     """One who throws dice."""
     generator = torch.Generator(environment.device).manual_seed(seed)
@@ -108,15 +103,5 @@ def at_random(environment: Trading, seed: int) -> Trader:
     def trade(seen: Tensor, state: State) -> Tensor:
         action = environment.action.sample(len(seen), generator)
         return environment.orders.target(action, state[HELD], environment.low)
-
-    return trade
-
-
-def by_plan(environment: Trading, target: Tensor) -> Trader:
-    """One who knows beforehand what to hold each day (D,); NaN: as before."""
-
-    def trade(seen: Tensor, state: State) -> Tensor:
-        wanted = target[state["day"]]
-        return torch.where(wanted.isnan(), state[HELD], wanted)
 
     return trade

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from torch import nn
 
 from penstock.core.errors import CheckpointError, RecipeError
 from penstock.core.files import read_json
 from penstock.engine.device import pick_device
-from penstock.recipes.making import Made, Maker
 from penstock.recipes.recipe import Recipe, recipe_from
 from penstock.recipes.trained import Trained
 from penstock.run.folder import DATA, MODEL, RECIPE, SUMMARY, find_run
@@ -19,9 +18,9 @@ from penstock.run.report.page import build_report
 
 if TYPE_CHECKING:
     from penstock.recipes.codes import Codes
-    from penstock.recipes.control import Control
-    from penstock.recipes.reconstruct import Reconstruct
-    from penstock.recipes.reconstructing import Reconstructing
+    from penstock.recipes.making import Made
+
+T = TypeVar("T")
 
 
 class Run:
@@ -76,63 +75,52 @@ class Run:
         from penstock.decoding.sampling import Sampling
         from penstock.recipes.writing import Writing
 
-        if not isinstance(self.trained, Writing):
-            problem = f"a model for the task {self.recipe.task!r} writes nothing"
-            raise RecipeError("sample", problem, f"use: {self.recipe.use.format(run=self.folder)}")
         sampling = Sampling(temperature=temperature, top_k=top_k, top_p=top_p)
-        return self.trained.write(prompt, sampling=sampling, seed=seed, length=length, condition=condition)
+        return self._able(self.trained, Writing, "sample").write(
+            prompt, sampling=sampling, seed=seed, length=length, condition=condition
+        )
 
     def encode(self, inputs: object = None) -> Codes:
         """The codes of raw inputs, as `predict` takes them, or of the run's own data; RecipeError of other models."""
-        return self._autoencoder("encode").codes(self._reconstructing("encode"), self._data, _several(inputs))
+        from penstock.recipes.codes import codes_of
+        from penstock.recipes.reconstruct import Reconstruct
+        from penstock.recipes.reconstructing import Reconstructing
+
+        recipe = self._able(self.recipe, Reconstruct, "encode")
+        return codes_of(recipe, self._able(self.trained, Reconstructing, "encode"), self._data, _several(inputs))
 
     def reconstruct(self, inputs: object, *, told: str | None = None) -> Made:
         """What raw inputs look or sound like after they were coded, as those of a class `told`, COLUMN=VALUE.
 
         Raises DataError where one cannot be read, RecipeError of other models.
         """
-        return self._reconstructing("reconstruct").reconstruct(_several(inputs) or [], told=told)
+        from penstock.recipes.reconstructing import Reconstructing
+
+        return self._able(self.trained, Reconstructing, "reconstruct").reconstruct(_several(inputs) or [], told=told)
 
     def between(self, first: object, second: object, steps: int = 8) -> Made:
         """What lies between two inputs of an autoencoder, or two seeds of a generator; RecipeError of other models."""
-        return self._maker("interpolate").between(first, second, steps)
+        from penstock.recipes.making import Maker
 
-    def _reconstructing(self, verb: str) -> Reconstructing:
-        from penstock.recipes.reconstructing import Reconstructing
-
-        if not isinstance(self.trained, Reconstructing):
-            raise self._other(verb)
-        return self.trained
-
-    def _autoencoder(self, verb: str) -> Reconstruct:
-        from penstock.recipes.reconstruct import Reconstruct
-
-        if not isinstance(self.recipe, Reconstruct):
-            raise self._other(verb)
-        return self.recipe
-
-    def _controller(self, verb: str) -> Control:
-        from penstock.recipes.control import Control
-
-        if not isinstance(self.recipe, Control):
-            raise self._other(verb)
-        return self.recipe
+        if steps < 2:
+            raise RecipeError("steps", f"{steps} of them do not lead from one to the other", "give 2 or more")
+        return self._able(self.trained, Maker, "interpolate").between(first, second, steps)
 
     def sample(self, count: int = 64, *, seed: int = 0, label: str | None = None) -> Made:
         """What a generative model makes: `.array` has the numbers, `.write(path)` puts it on the disk.
 
         Raises RecipeError for a model that makes nothing, and for a class that it was not told of.
         """
-        return self._maker("sample").sample(count, seed=seed, label=label)
+        from penstock.recipes.making import Maker
 
-    def _maker(self, verb: str) -> Maker:
-        if not isinstance(self.trained, Maker):
-            raise self._other(verb)
-        return self.trained
+        return self._able(self.trained, Maker, "sample").sample(count, seed=seed, label=label)
 
-    def _other(self, verb: str) -> RecipeError:
-        problem = f"a model for the task {self.recipe.task!r} cannot do that"
-        return RecipeError(verb, problem, f"use: {self.recipe.use.format(run=self.folder)}")
+    def _able(self, thing: object, kind: type[T], verb: str) -> T:
+        """The recipe or what was trained, as the kind that a verb is for."""
+        if not isinstance(thing, kind):
+            problem = f"a model for the task {self.recipe.task!r} cannot do that"
+            raise RecipeError(verb, problem, f"use: {self.recipe.use.format(run=self.folder)}")
+        return thing
 
     def evaluate(self, data: object = None) -> dict[str, float]:
         """The metrics on the test split, or on other labelled `data` (a path, a name, or an object).

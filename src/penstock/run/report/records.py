@@ -12,9 +12,8 @@ from pydantic import Field, ValidationError, field_validator
 
 from penstock.core.errors import CheckpointError
 from penstock.core.files import finite, read_json
+from penstock.recipes.grown import FILM, TEXTS, sheets_in
 from penstock.recipes.recipe import TASKS
-from penstock.recipes.samples import SAMPLES
-from penstock.recipes.sheets import FILM, sheets_in
 from penstock.run.report.findings import (
     Baseline,
     BoardGames,
@@ -196,7 +195,7 @@ def read_run(folder: Path) -> RunRecord:
         data=_optional(DataRecord, folder / "data.json"),
         evaluation=_optional(EvaluationRecord, folder / "evaluation.json"),
         summary=summary,
-        samples=_samples(folder / SAMPLES),
+        samples=_samples(folder / TEXTS),
         sheets=[(step, _as_text(path, "png")) for step, path in _few(sheets_in(folder))],
         film=_as_text(folder / FILM, "gif") if (folder / FILM).exists() else None,
     )
