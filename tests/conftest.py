@@ -75,6 +75,14 @@ def handlers() -> Iterator[None]:
         signal.signal(number, handler)
 
 
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Every test has an empty cache of its own, made when something is kept."""
+    folder = tmp_path.with_name(f"{tmp_path.name}-cache")
+    monkeypatch.setenv("PENSTOCK_CACHE", str(folder))
+    return folder
+
+
 @pytest.fixture
 def most_batches() -> int:
     """So many batches may a source give in a test; one that needs more says so."""

@@ -56,6 +56,12 @@ def test_every_model_trains_samples_and_comes_back(
     assert np.array_equal(made.array, run.sample(5, seed=3).array)
     assert not np.array_equal(made.array, run.sample(5, seed=4).array)
     assert run.trained.between(1, 2, 3).array.shape == (3, 3, 16, 16)
+    if model in (*GAMES, "vae-gan"):
+        near = run.sample(5, seed=3, truncation=1e-3).array.astype(int)
+        assert abs(near - near[:1]).max() < 30
+        assert np.array_equal(run.sample(5, seed=3, truncation=10.0).array, made.array)
+    else:
+        penstock("sample r --truncation 0.5").refused(2, "truncation", f"{model} draws no normal codes")
     found = json.loads((here / "runs/generate/r/evaluation.json").read_text())
     assert {"loss", "frechet"} <= found["metrics"].keys()
     again = run.evaluate()

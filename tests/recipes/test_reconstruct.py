@@ -65,6 +65,7 @@ def test_pictures(method: str, model: str, tmp_path: Path) -> None:
     assert loaded.predict([pixels(5)]) == made.predict([pixels(5)])
     if method == "variational":
         assert np.array_equal(made.sample(3, seed=2).array, made.sample(5, seed=2).array[:3])
+        assert np.ptp(made.sample(3, seed=2, truncation=1e-6).array.astype(int), axis=0).max() <= 1
         assert not np.array_equal(made.sample(3, seed=2).array, made.sample(3, seed=3).array)
     else:
         with pytest.raises(RecipeError, match=r"^sample: .*; train with --method variational"):

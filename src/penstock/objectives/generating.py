@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterable
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -26,6 +27,9 @@ class Generating(Objective):
     `examiner` maps examples to the features (B, F) in which generated ones are compared with real ones; it is neither
     trained nor saved with the rest. Without one, they are compared as they are.
     """
+
+    normal: ClassVar[bool] = False
+    """Whether codes are of the unit normal, each number apart, so that they can be drawn from its middle alone."""
 
     def __init__(self, *, field: str, examiner: nn.Module | None) -> None:
         super().__init__()

@@ -27,6 +27,8 @@ class VAEGAN(Inverting):
     distribution, of weight `divergence`, the sum over the numbers of a code.
     """
 
+    normal = True
+
     def __init__(
         self,
         encoder: GaussianEncoder,

@@ -17,7 +17,7 @@ from penstock.core.random import derive
 from penstock.engine.device import precision_of
 from penstock.objectives.policy_value import PolicyAndValue
 from penstock.recipes.board_rules import game_of, make_objective, make_opponents, make_search
-from penstock.recipes.trained import CONFIG, Trained, check_measured, load_weights, read_config
+from penstock.recipes.trained import CONFIG, Trained, check_measured, configuration, load_weights
 from penstock.rl.acting import Actor
 from penstock.rl.boards.asking import asked
 from penstock.rl.boards.game import Positions
@@ -48,12 +48,11 @@ class BoardPlayer(Trained):
     @classmethod
     def load(cls, folder: Path, recipe: Selfplay) -> BoardPlayer:
         """Read a model's folder back. Raises CheckpointError for files that are damaged or of another game."""
-        config, where = read_config(folder), folder / CONFIG
         made = cls(make_objective(recipe, game_of(recipe)).eval(), recipe)
-        if config != {"model": recipe.model, **made.config()}:
-            raise CheckpointError(
-                where, f"it is not of the player of {recipe.data} that the recipe tells", "restore it"
-            )
+        with configuration(folder) as config:
+            if config != {"model": recipe.model, **made.config()}:
+                problem = f"it is not of the player of {recipe.data} that the recipe tells"
+                raise CheckpointError(folder / CONFIG, problem, "restore it")
         load_weights(folder, made.network)
         return made
 

@@ -17,6 +17,7 @@ from penstock.core.random import derive
 from penstock.data.features import Classes
 from penstock.data.pixels import PixelScaling
 from penstock.kinds.image import ImageKind
+from penstock.nn.truncate import truncated
 from penstock.objectives.generating import Generating
 from penstock.recipes.examiner import CoarseExaminer, Examiner
 from penstock.recipes.making import MadePictures, Maker
@@ -72,15 +73,19 @@ class Creating(Trained, Maker):
         """Refused: it makes."""
         raise RecipeError("predict", "this model has no answers, it makes pictures", "use: penstock sample RUN")
 
-    def sample(self, count: int, *, seed: int = 0, label: str | None = None) -> MadePictures:
+    def sample(
+        self, count: int, *, seed: int = 0, label: str | None = None, truncation: float | None = None
+    ) -> MadePictures:
         """So many pictures. Of all classes in turn, side by side, where it was told of classes and none is asked for.
 
-        Raises RecipeError for a class that it was not told of.
+        Raises RecipeError for a class that it was not told of, and for `truncation` where codes are not normal.
         """
+        if truncation is not None and not self.objective.normal:
+            raise RecipeError("truncation", f"{self.model} draws no normal codes", "leave it out")
         labels = self.labels(count, label)
         wide = len(self.classes.names) if self.classes is not None and label is None else 0
         columns = wide if 1 < wide <= MOST_COLUMNS else None
-        return MadePictures(pixels_of(self.made(count, seed=seed, labels=labels)), columns)
+        return MadePictures(pixels_of(self.made(count, seed=seed, labels=labels, truncation=truncation)), columns)
 
     def between(self, first: object, second: object, steps: int) -> MadePictures:
         """From what one seed makes to what another does; in a row for each class that it was told of.
@@ -98,9 +103,13 @@ class Creating(Trained, Maker):
         rows = [self._in_parts(self.objective.make, codes, label) for label in labels]
         return MadePictures(pixels_of(torch.cat(rows)), steps)
 
-    def made(self, count: int, *, seed: int = 0, labels: Tensor | None = None) -> Tensor:
+    def made(
+        self, count: int, *, seed: int = 0, labels: Tensor | None = None, truncation: float | None = None
+    ) -> Tensor:
         """Pictures (N, C, H, W) in [-1, 1], on the processor; of classes (N,) int64."""
         keys = keys_of(derive(seed, "samples"), torch.arange(count)).to(self.device)
+        if truncation is not None:
+            return self._in_parts(self.objective.make, truncated(self.objective.draw(keys), truncation), labels)
         return self._in_parts(self.objective.sample, keys, labels)
 
     def labels(self, count: int, label: str | None = None) -> Tensor | None:

@@ -52,10 +52,11 @@ class Maker(ABC):
     """A trained model that can make something new."""
 
     @abstractmethod
-    def sample(self, count: int, *, seed: int = 0, label: str | None = None) -> Made:
+    def sample(self, count: int, *, seed: int = 0, label: str | None = None, truncation: float | None = None) -> Made:
         """So many new ones, the same for the same seed; of a class, where the model was told of classes.
 
-        Raises RecipeError, with the reason, where the model cannot, or for a class that it does not know.
+        `truncation`: the numbers of codes stay within +- so much, see `truncated`. Raises RecipeError, with the reason,
+        where the model cannot, or for a class that it does not know.
         """
 
     @abstractmethod

@@ -106,14 +106,18 @@ class Run:
             raise RecipeError("steps", f"{steps} of them do not lead from one to the other", "give 2 or more")
         return self._able(self.trained, Maker, "interpolate").between(first, second, steps)
 
-    def sample(self, count: int = 64, *, seed: int = 0, label: str | None = None) -> Made:
+    def sample(
+        self, count: int = 64, *, seed: int = 0, label: str | None = None, truncation: float | None = None
+    ) -> Made:
         """What a generative model makes: `.array` has the numbers, `.write(path)` puts it on the disk.
+
+        With a `truncation`, such as 0.7, codes come from the middle of their distribution: likelier, less varied.
 
         Raises RecipeError for a model that makes nothing, and for a class that it was not told of.
         """
         from penstock.recipes.making import Maker
 
-        return self._able(self.trained, Maker, "sample").sample(count, seed=seed, label=label)
+        return self._able(self.trained, Maker, "sample").sample(count, seed=seed, label=label, truncation=truncation)
 
     def _able(self, thing: object, kind: type[T], verb: str) -> T:
         """The recipe or what was trained, as the kind that a verb is for."""

@@ -40,7 +40,7 @@ def join(parts: Iterable[str], between: str = "") -> Html:
     return Html(escape(between).join(escape(part) for part in parts))
 
 
-def element(tag: str, *children: str, **attributes: str | int | None) -> Html:
+def element(tag: str, *children: str, **attributes: str | float | None) -> Html:
     """One element of the page; plain strings in it are escaped.
 
     In attribute names `_` stands for `-`, and one at the end is dropped; None leaves the attribute out.
