@@ -84,7 +84,7 @@ def as_csv(predictions: Sequence[Mapping[str, Any]]) -> str:
     first = predictions[0] if predictions else {}
     plain = [
         name
-        for name in ("input", "time", "column", "prediction", "error", "threshold")
+        for name in ("input", "time", "column", "prediction", "value", "error", "threshold")
         if name in first or name in ("input", "prediction")
     ]
     groups = [(name, one, list(first[name])) for name, one in _GROUPS.items() if name in first]
