@@ -77,7 +77,7 @@ def _lines() -> list[str]:
 
 
 def as_csv(predictions: Sequence[Mapping[str, Any]]) -> str:
-    """One line a prediction: input, time and column of a series, prediction, and each probability or quantile.
+    """One line a prediction: input, time and column of a series, prediction, its worth, each probability or quantile.
 
     A text that a spreadsheet would take for a formula gets an apostrophe in front.
     """
