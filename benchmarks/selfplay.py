@@ -4,8 +4,8 @@ python benchmarks/selfplay.py tic-tac-toe [--seeds 0 1 2]
 python benchmarks/selfplay.py connect-four
 python benchmarks/selfplay.py --run runs/selfplay/NAME      a run that is finished already
 
-One thread, the default settings of `penstock train selfplay`; the checkpoint is chosen by validation games, and the
-games that count are others: 200 against each opponent, half of them begun by it. Tic-tac-toe is to lose none to perfect
+One thread, the default settings of `penstock train selfplay`: the last weights. The games that count were seen by nobody
+before: 200 against each opponent, half of them begun by it. Tic-tac-toe is to lose none to perfect
 play; connect four and go are to win 95 % against chance and against one who looks a move ahead.
 """
 
@@ -55,7 +55,8 @@ def row_of(run: Run) -> dict[str, Any]:
         "without_search": alone,
         "at_random": chance,
         "steps": run.summary["steps"],
-        "kept_step": best["step"] if best else None,
+        "kept": run.summary["kept"],
+        "best_step": best["step"] if best else None,
         "parameters": run.summary["parameters"],
         "training_seconds": run.summary["seconds"],
     }
