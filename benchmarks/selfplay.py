@@ -4,8 +4,8 @@ python benchmarks/selfplay.py tic-tac-toe [--seeds 0 1 2]
 python benchmarks/selfplay.py connect-four
 python benchmarks/selfplay.py --run runs/selfplay/NAME      a run that is finished already
 
-One thread, the default settings of `penstock train selfplay`: the last weights. The games that count were seen by nobody
-before: 200 against each opponent, half of them begun by it. Tic-tac-toe is to lose none to perfect
+One thread, the default settings of `penstock train selfplay`: the last weights. The games that count are
+200 against each opponent, half of them begun by it, and others than those that judged it while it learned. Tic-tac-toe is to lose none to perfect
 play; connect four and go are to win 95 % against chance and against one who looks a move ahead.
 """
 
