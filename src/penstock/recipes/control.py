@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from penstock.core.objective import Evaluation
+    from penstock.engine.watcher import Watcher
     from penstock.recipes.job import Job, Supplied
     from penstock.recipes.playing import Playing
     from penstock.recipes.trained import Trained
@@ -122,6 +123,8 @@ class Control(Recipe):
         from penstock.recipes.controllers import make_objective, make_source
         from penstock.recipes.job import Job
         from penstock.recipes.playing import Playing
+        from penstock.recipes.showing import draw_best
+        from penstock.recipes.times import EvaluationTimes
         from penstock.recipes.worlds import worlds_of
 
         device = pick_device(self.device, ranks=ranks)
@@ -158,6 +161,13 @@ class Control(Recipe):
             close()
             raise
 
+        def keep(folder: Path, evaluation: Evaluation) -> None:
+            if recipe.measure.film:
+                draw_best(recipe, trained, worlds, evaluation, rest["test"], folder)
+
+        def watchers(folder: Path) -> Sequence[Watcher]:
+            return [EvaluationTimes(folder)]
+
         def judge(evaluation: Evaluation, split: str) -> dict[str, Any]:
             return recipe.judged(trained, evaluation, rest[split], split)
 
@@ -175,7 +185,7 @@ class Control(Recipe):
             "supplied": [],
         }
         optimizers = {role: recipe.optim.build() for role in objective.roles()}
-        return Job(recipe, trained, source, rest, optimizers, facts, judge, close=close)
+        return Job(recipe, trained, source, rest, optimizers, facts, judge, keep=keep, watchers=watchers, close=close)
 
     def episodes(self, trained: Playing, worlds: Worlds, part: str, count: int) -> Any:
         """So many episodes of the best actions, always with the same beginnings."""

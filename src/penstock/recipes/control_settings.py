@@ -129,6 +129,7 @@ class MeasureSettings(Settings):
         int, Field(ge=1, le=10**6, description="episodes after which the best weights are chosen")
     ] = 20
     test: Annotated[int, Field(ge=1, le=10**6, description="episodes of the test")] = 100
+    film: Annotated[bool, Field(description="draw the best episode of the test, for the report")] = True
 
 
 class WorldSettings(Settings):

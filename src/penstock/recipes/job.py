@@ -46,6 +46,10 @@ def _no_watchers(folder: Path) -> Sequence[Watcher]:
     return ()
 
 
+def _nothing_to_keep(folder: Path, evaluation: Evaluation) -> None:
+    """The numbers are enough."""
+
+
 def _nothing() -> None:
     """Nothing is to be closed."""
 
@@ -70,6 +74,8 @@ class Job:
     """Files left out, with reasons."""
     watchers: Callable[[Path], Sequence[Watcher]] = _no_watchers
     """Who looks on for this task, given the run's folder."""
+    keep: Callable[[Path, Evaluation], None] = _nothing_to_keep
+    """Write into the run's folder what the report shows beside the numbers, from the evaluation of the test."""
     close: Callable[[], None] = _nothing
     """End what reads the data ahead."""
     parts: Sequence[Part] = ()

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import torch
 
@@ -23,6 +23,9 @@ from penstock.rl.spaces import Box
 from penstock.rl.tabular import Tabular
 from penstock.rl.trading import WINDOW, Trading
 from penstock.rl.wrapper import Checked
+
+Shown = Literal["", "pixels", "letters"]
+"""How a world is to be looked at."""
 
 if TYPE_CHECKING:
     from penstock.recipes.control import Control
@@ -62,8 +65,11 @@ class Worlds:
         """Whether it is a tensor program of ours."""
         return self.recipe.env in OWN
 
-    def bare(self, part: str, count: int) -> Environment:
-        """Raises RecipeError where there is no such environment, WorkerError where it does not keep to its form."""
+    def bare(self, part: str, count: int, shown: Shown = "") -> Environment:
+        """To be `shown`, one of Gymnasium's must be made so.
+
+        Raises RecipeError where there is no such environment, WorkerError where it does not keep to its form.
+        """
         world, device = self.recipe.world, self.device
         match self.recipe.env:
             case "cartpole":
@@ -83,10 +89,11 @@ class Worlds:
                 limit = min(world.limit or EPISODE, last - first) if part == "train" else None
                 return Trading(self.prices, count=count, device=device, first=first, last=last, limit=limit)
         from penstock.rl.gym_environment import GymEnvironment
-        from penstock.rl.single import Maker
+        from penstock.rl.maker import Maker
 
-        maker = Maker(name=self.recipe.env, limit=world.limit)
-        return Checked(GymEnvironment(maker, count=count, workers=min(world.workers, count)))
+        maker = Maker(name=self.recipe.env, limit=world.limit, shown=shown)
+        workers = 0 if shown else min(world.workers, count)
+        return Checked(GymEnvironment(maker, count=count, workers=workers))
 
     def to_learn(self, count: int, *, bounded: bool) -> tuple[Environment, Moments | None]:
         """As it is learned in; with what is known of its observations, where these are normalised."""
@@ -99,11 +106,13 @@ class Worlds:
             found = NormalisedRewards(found, discount=self.recipe.discount)
         return found, moments
 
-    def to_judge(self, part: str, episodes: int, moments: Moments | None, *, bounded: bool) -> tuple[Environment, int]:
+    def to_judge(
+        self, part: str, episodes: int, moments: Moments | None, *, bounded: bool, shown: Shown = ""
+    ) -> tuple[Environment, int]:
         """As many environments as are played in together, and how many episodes in each."""
         most = episodes if self.own else AT_ONCE
         count = next(n for n in range(min(most, episodes), 0, -1) if episodes % n == 0)
-        found = self._bounded(self.bare(part, count), bounded)
+        found = self._bounded(self.bare(part, count, shown), bounded)
         if moments is not None:
             found = NormalisedObservations(found, moments=moments)
         return found, episodes // count

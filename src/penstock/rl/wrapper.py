@@ -12,7 +12,7 @@ from torch import Tensor
 
 from penstock.core.errors import RecipeError, WorkerError
 from penstock.core.tensors import check_all_fit
-from penstock.rl.environment import Environment, Step
+from penstock.rl.environment import Environment, Pixels, Step
 from penstock.rl.spaces import Box, Discrete
 
 _INNER = "inner."
@@ -30,6 +30,7 @@ class Wrapper(Environment, ABC):
         self.inner = inner
         self.observation, self.action = inner.observation, inner.action
         self.count, self.device, self.exact = inner.count, inner.device, inner.exact
+        self.speed = inner.speed
 
     def begun(self, observation: Tensor) -> Tensor:
         """What is seen where all episodes begin, for what the inner one shows."""
@@ -67,6 +68,15 @@ class Wrapper(Environment, ABC):
         check_all_fit(self.own() | {name: mine[name] for name in self.grows & mine.keys()}, mine, "environment")
         self.load_own({name: value.to(self.device) for name, value in mine.items()})
         return self.again(shown)
+
+    def watch(self, which: int) -> None:
+        self.inner.watch(which)
+
+    def picture(self) -> Pixels:
+        return self.inner.picture()
+
+    def text(self) -> str | None:
+        return self.inner.text()
 
     def close(self) -> None:
         self.inner.close()

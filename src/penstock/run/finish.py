@@ -26,6 +26,7 @@ from penstock.run.show import show_outcome
 def finish(job: Job, engine: Engine, folder: Path, console: Console, outcome: str, evaluation: Evaluation) -> None:
     """Write all of it, and say how the training went; `evaluation` is that on the test split."""
     findings = job.judge(evaluation, "test")
+    job.keep(folder, evaluation)
     with folder_in_one_piece(folder / MODEL, job.trained.size) as beside:
         job.trained.save(beside)
         write_text(beside / "README.md", model_card(job, findings))

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from penstock.recipes.control import Control
     from penstock.recipes.reconstruct import Reconstruct
     from penstock.recipes.reconstructing import Reconstructing
+    from penstock.recipes.showing import Show
+    from penstock.recipes.worlds import Shown
 
 
 class Run:
@@ -150,6 +152,20 @@ class Run:
         fingerprint = None if data is not None else read_json(self.folder / DATA).get("fingerprint")
         recipe = self.recipe if episodes is None else self._controller("episodes").judged_by(episodes)
         return recipe.examine(self.trained, self._data, fingerprint, data)
+
+    def play(self, *, episodes: int = 1, seed: int = 0, sampled: bool = False, letters: bool = False) -> Show:
+        """Episodes of a policy to look at, step by step: `penstock play`.
+
+        `sampled`: some of what is done is left to chance, as in training. `letters`: written, where the environment can
+        write what it looks like. Raises RecipeError of other models, and where nothing is drawn.
+        """
+        from penstock.recipes.playing import Playing
+        from penstock.recipes.showing import show
+
+        recipe = self._controller("play")
+        assert isinstance(self.trained, Playing)
+        shown: Shown = "letters" if letters else "pixels"
+        return show(recipe, self.trained, episodes=episodes, seed=seed, sampled=sampled, shown=shown)
 
     def report(self) -> Path:
         """Write the report page again; returns its path."""

@@ -12,9 +12,11 @@ from pydantic import Field, ValidationError, field_validator
 
 from penstock.core.errors import CheckpointError
 from penstock.core.files import finite, read_json
+from penstock.recipes.films import EPISODE
 from penstock.recipes.recipe import TASKS
 from penstock.recipes.samples import SAMPLES
 from penstock.recipes.sheets import FILM, sheets_in
+from penstock.recipes.times import TIMES, read_times
 from penstock.run.report.findings import (
     Baseline,
     Classification,
@@ -157,6 +159,10 @@ class RunRecord:
     """What it drew: steps, and pictures as text."""
     film: str | None = None
     """All of that as an animation."""
+    episode: str | None = None
+    """The best episode of the test, as an animation."""
+    times: dict[float, float] = field(default_factory=dict)
+    """Steps at which it was judged, and seconds of training until then."""
 
     @property
     def noun(self) -> str:
@@ -197,6 +203,8 @@ def read_run(folder: Path) -> RunRecord:
         samples=_samples(folder / SAMPLES),
         sheets=[(step, _as_text(path, "png")) for step, path in _few(sheets_in(folder))],
         film=_as_text(folder / FILM, "gif") if (folder / FILM).exists() else None,
+        times=dict(read_times(folder / TIMES)),
+        episode=_as_text(folder / EPISODE, "gif") if (folder / EPISODE).exists() else None,
     )
 
 
