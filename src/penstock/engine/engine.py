@@ -266,6 +266,8 @@ class Engine:
             raise self._agreement.interrupted()
         if self.plan.patience is not None and self.best.waited >= self.plan.patience:
             return f"{self.plan.monitor} had not become better for {self.plan.patience} evaluations"
+        if self.plan.until is not None and self.best.reached(self.plan.until):
+            return f"{self.plan.monitor} had reached {self.plan.until:g}"
         return ended
 
     def _take_final_weights(self) -> None:

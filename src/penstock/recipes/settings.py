@@ -241,6 +241,12 @@ class NetSettings(Settings):
     bidirectional: Annotated[
         bool | None, Field(description="read sequences from both ends (rnn, lstm, gru); by the task if not given")
     ] = None
+    memory: Annotated[
+        int | None,
+        Field(
+            ge=3, le=10**6, description="steps that an lstm remembers from the start; few if not given (long series)"
+        ),
+    ] = None
     positions: Annotated[
         Literal["rotary", "sinusoidal", "learned"] | None,
         Field(description="how a transformer is told the order of steps; by the model if not given"),
