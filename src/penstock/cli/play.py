@@ -39,6 +39,7 @@ class Play(Verb):
     ] = False
     window: Annotated[bool, Field(description="in a window; else in the terminal")] = False
     output: Annotated[str | None, Field(description="a film to write, .gif or .mp4")] = None
+    trust_env: Annotated[bool, Field(description="run the code of an environment of your own")] = False
     runs: Annotated[str, Field(description="the folder of all runs")] = "runs"
 
 
@@ -56,7 +57,7 @@ def run(words: Sequence[str]) -> int:
     if place is not None:
         check_film(place)
     letters = place is None and not given.window
-    acts = load(given.run, runs=given.runs).play(
+    acts = load(given.run, runs=given.runs, trust_env=given.trust_env).play(
         episodes=given.episodes, seed=given.seed, sampled=given.sampled, letters=letters
     )
     if place is not None:

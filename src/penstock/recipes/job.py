@@ -23,6 +23,8 @@ class Supplied:
 
     data: object = None
     model: nn.Module | None = None
+    trust_env: bool = False
+    """Whether the code of an environment of the user's own may be run, where a recipe is read from a file."""
 
     def names(self) -> list[str]:
         """What was supplied, for the record: it must be supplied again to go on."""

@@ -8,18 +8,9 @@ from torch import Tensor
 
 from penstock.recipes.playing import Playing
 from penstock.rl.acting import Actor
-from penstock.rl.environment import Environment
 from penstock.rl.judge import Account, agent, at_random, buy_and_hold, judge
 from penstock.rl.normalise import NormalisedObservations
 from penstock.rl.trading import Trading
-from penstock.rl.wrapper import Wrapper
-
-
-def bare(world: Environment) -> Environment:
-    """Without what is around it."""
-    while isinstance(world, Wrapper):
-        world = world.inner
-    return world
 
 
 def traded(trained: Playing, world: Trading, found: dict[str, Any], seed: int) -> dict[str, Any]:

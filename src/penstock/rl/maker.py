@@ -51,9 +51,9 @@ class Maker:
         return self._made({**self.options, "render_mode": mode})
 
     def _made(self, options: dict[str, Any]) -> Made:
-        found = vars(imported(self.module)).get(self.name) if self.module else None
+        found = class_in(self.module, self.name, gymnasium.Env) if self.module else None
         try:
-            if isinstance(found, type) and issubclass(found, gymnasium.Env):
+            if found is not None:
                 return found(**options), self.limit
             spec = gymnasium.spec(self.name)
             env = gymnasium.make(spec, max_episode_steps=-1, disable_env_checker=True, **options)
@@ -87,3 +87,21 @@ def imported(module: str) -> ModuleType:
         sys.modules.pop(name, None)
         raise RecipeError(module, f"cannot be run ({type(error).__name__}: {error})", "mend it") from error
     return found
+
+
+def class_in(module: str, name: str, *kinds: type[Any]) -> type[Any] | None:
+    """The class of these kinds that is called so in a module, or without a name the only one that is written there.
+
+    None where the name is of nothing there: the module may have registered it. Raises RecipeError where it is not clear
+    which is meant.
+    """
+    found = imported(module)
+    if name:
+        named = vars(found).get(name)
+        return named if isinstance(named, type) and issubclass(named, kinds) else None
+    every = [each for each in vars(found).values() if isinstance(each, type) and issubclass(each, kinds)]
+    here = [each for each in every if each.__module__ == found.__name__]
+    if len(here) != 1:
+        names = ", ".join(each.__name__ for each in here) or "none"
+        raise RecipeError(module, f"it defines {len(here)} environments ({names})", f"name one, as in {module}:Name")
+    return here[0]

@@ -13,7 +13,7 @@ from torch import Tensor
 from penstock.core.errors import RecipeError, WorkerError
 from penstock.core.tensors import check_all_fit
 from penstock.rl.environment import Environment, Pixels, Step
-from penstock.rl.spaces import Box, Discrete
+from penstock.rl.spaces import Box, Discrete, Space
 
 _INNER = "inner."
 
@@ -82,6 +82,13 @@ class Wrapper(Environment, ABC):
         self.inner.close()
 
 
+def bare(world: Environment) -> Environment:
+    """An environment without what is around it."""
+    while isinstance(world, Wrapper):
+        world = world.inner
+    return world
+
+
 @final
 class Checked(Wrapper):
     """Refuses what no network can learn from. Raises WorkerError with environment and step of the first such value."""
@@ -140,6 +147,32 @@ class ClippedRewards(Wrapper):
 
     def seen(self, step: Step) -> Step:
         return replace(step, reward=step.reward.clamp(self._low, self._high))
+
+
+@final
+class ChannelsFirst(Wrapper):
+    """Pictures (H, W, C) as networks take them, (C, H, W). Raises RecipeError for what is no picture."""
+
+    def __init__(self, inner: Environment) -> None:
+        super().__init__(inner)
+        if not channels_last(inner.observation):
+            raise RecipeError("ChannelsFirst", f"{inner.observation} is no picture (H, W, C)", "leave it out")
+        *size, channels = inner.observation.shape
+        self.observation = Box((channels, *size), 0, 255, inner.observation.dtype)
+
+    def begun(self, observation: Tensor) -> Tensor:
+        return observation.movedim(-1, 1).contiguous()
+
+    def seen(self, step: Step) -> Step:
+        return replace(step, observation=self.begun(step.observation), final=self.begun(step.final))
+
+    def again(self, observation: Tensor) -> Tensor:
+        return self.begun(observation)
+
+
+def channels_last(shown: Space) -> bool:
+    """Whether it is pictures of bytes, their colours behind."""
+    return len(shown.shape) == 3 and shown.dtype == torch.uint8 and shown.shape[2] in (1, 3, 4) and shown.shape[0] > 4
 
 
 @final

@@ -91,6 +91,7 @@ def command_for(job: Job, folder: Path, ranks: Ranks = ALONE) -> str:
     recipe = str(folder / RECIPE)
     if not job.facts["supplied"]:
         words = ["train", job.recipe.task, "--recipe", recipe, "--name", f"{folder.name}-again"]
+        words += ["--trust-env"] if job.recipe.trusts else []
         return f"{launcher(ranks)} {shlex.join(words)}"
     objects = ", ".join(f"{name}={name}" for name in job.facts["supplied"])
     return f"penstock.train({job.recipe.task!r}, {objects}, ...) with the settings of {recipe}"

@@ -29,9 +29,12 @@ if TYPE_CHECKING:
 class Run:
     """A trained run: evaluates, predicts, and writes its report. Get one from `penstock.train` or `penstock.load`."""
 
-    def __init__(self, folder: Path, model: nn.Module | None = None, data: object = None) -> None:
+    def __init__(
+        self, folder: Path, model: nn.Module | None = None, data: object = None, *, trust_env: bool = False
+    ) -> None:
         self.folder = folder
-        self.recipe: Recipe = recipe_from(read_json(folder / RECIPE), str(folder / RECIPE))
+        recipe = recipe_from(read_json(folder / RECIPE), str(folder / RECIPE))
+        self.recipe: Recipe = recipe.trusting() if trust_env else recipe
         if not (folder / MODEL).is_dir():
             raise CheckpointError(folder, "this run has not been finished", f"go on with: penstock resume {folder}")
         self.trained: Trained = self.recipe.load(folder / MODEL, model)
@@ -177,10 +180,13 @@ def _several(inputs: object) -> list[object] | None:
     return inputs if inputs is None else list(inputs) if isinstance(inputs, list | tuple) else [inputs]
 
 
-def load(path: str | Path, model: nn.Module | None = None, runs: str | Path = "runs") -> Run:
+def load(
+    path: str | Path, model: nn.Module | None = None, runs: str | Path = "runs", *, trust_env: bool = False
+) -> Run:
     """Load a finished run by its path, or by its name in the folder `runs`.
 
-    Files never name code: where the model was a module of your own, pass one like it, and it gets the weights. Raises
-    RecipeError where there is no such run, CheckpointError where its files cannot be trusted.
+    Files never name code: where the model was a module of your own, pass one like it, and it gets the weights; that of
+    an environment of your own is run if you say `trust_env`. Raises RecipeError where there is no such run,
+    CheckpointError where its files cannot be trusted.
     """
-    return Run(find_run(path, Path(runs)), model)
+    return Run(find_run(path, Path(runs)), model, trust_env=trust_env)
