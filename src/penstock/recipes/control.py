@@ -56,7 +56,11 @@ class Control(Recipe):
     python_use: ClassVar[str] = "run.evaluate()"
 
     data: Annotated[
-        Where, Field(description="prices to trade at (env trading): a table, or the made-up markets reversion and walk")
+        Where,
+        Field(
+            description="prices to trade at, also --prices: a table, or the made-up markets reversion and walk",
+            json_schema_extra={"also": "prices"},
+        ),
     ] = "reversion"
     env: Annotated[
         str,

@@ -41,7 +41,7 @@ EPISODE = 250
 """Days of an episode of training."""
 STEPS_IN_GRIDS = 200
 GAMES = "ALE/"
-"""How the names of Atari's begin."""
+"""How the names of Atari's games begin."""
 AT_ONCE = 16
 """Environments of Gymnasium's that are played at the same time to judge a policy, at most."""
 
@@ -116,7 +116,7 @@ class Worlds:
                 first, last = _days(len(self.prices), part, self.recipe.trading.window)
                 limit = min(world.limit or EPISODE, last - first) if part == "train" else None
                 return self._market(self.prices, count=count, first=first, last=last, limit=limit)
-        return Checked(self._foreign(count, shown))
+        return Checked(self._foreign(count, shown, lives=part == "train"))
 
     def _tried(self, world: Environment) -> list[str]:
         from penstock.rl.gym_environment import GymEnvironment
@@ -141,7 +141,7 @@ class Worlds:
             limit=limit,
         )
 
-    def _foreign(self, count: int, shown: Shown) -> Environment:
+    def _foreign(self, count: int, shown: Shown, *, lives: bool) -> Environment:
         """One of Gymnasium's, or of a user's own, of its kind or of ours."""
         import gymnasium
 
@@ -157,7 +157,7 @@ class Worlds:
                 return make(count=count, device=self.device, **({"limit": limit} if limit else {}))
             except TypeError as error:
                 raise RecipeError("env", f"it cannot be made ({error})", "let it take count= and device=") from error
-        maker = Maker(name=name, module=module, limit=limit, shown=shown)
+        maker = Maker(name=name, module=module, limit=limit, shown=shown, lives=lives)
         return GymEnvironment(maker, count=count, workers=0 if shown else min(workers, count))
 
     def to_learn(self, count: int, *, bounded: bool) -> tuple[Environment, Moments | None]:

@@ -28,7 +28,8 @@ class Maker:
 
     From a `module`, a Python file or what can be imported, `name` is a class in it, or what it registers; its code is
     run, so it must be trusted. `limit` replaces the number of steps after which an episode is cut off. What is `shown`
-    can be watched: as "pixels", or as "letters", where it can be written.
+    can be watched: as "pixels", or as "letters", where it can be written. With `lives` one that
+    is lost in a game of Atari's ends an episode.
     """
 
     name: str
@@ -36,6 +37,7 @@ class Maker:
     module: str | None = None
     limit: int | None = None
     shown: Literal["", "pixels", "letters"] = ""
+    lives: bool = False
 
     def make(self) -> Made:
         """The environment without a time limit, and the limit. Raises RecipeError where there is none of that name."""
@@ -55,6 +57,11 @@ class Maker:
         try:
             if found is not None:
                 return found(**options), self.limit
+            if self.name.startswith("ALE/"):
+                from penstock.rl.atari import Atari, register
+
+                register()
+                return Atari(self.name, lives=self.lives, **options), self.limit
             spec = gymnasium.spec(self.name)
             env = gymnasium.make(spec, max_episode_steps=-1, disable_env_checker=True, **options)
         except gymnasium.error.DependencyNotInstalled as error:

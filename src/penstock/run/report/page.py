@@ -22,6 +22,7 @@ from penstock.run.report import (
     reconstruction,
     regression,
     tagging,
+    trading,
     training,
 )
 from penstock.run.report.markup import Html, Section, element, join
@@ -33,6 +34,7 @@ _SECTIONS = (
     headline.result,
     training.training,
     acting.acting,
+    trading.trading,
     classification.confusion,
     classification.classes,
     classification.reliability,

@@ -28,6 +28,7 @@ from penstock.run.report.findings import (
     Reconstruction,
     Regression,
     SurpriseRecord,
+    Traders,
     WrittenRecord,
 )
 from penstock.run.report.record import Metrics, Record
@@ -102,6 +103,7 @@ class EvaluationRecord(Record):
     regression: Regression | None = None
     looks: list[Looks] = Field(default_factory=list)
     forecast: Forecast | None = None
+    trading: Traders | None = None
     memory: Memory | None = None
     reconstruction: Reconstruction | None = None
     making: Making | None = None
