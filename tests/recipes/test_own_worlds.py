@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import runpy
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -127,3 +129,22 @@ def test_in_python(here: Path) -> None:
     assert (run.folder / "best-episode.gif").is_file()
     frames = list(run.play(letters=True))
     assert [frame.step for frame in frames] == list(range(len(frames)))
+
+
+@pytest.mark.usefixtures("no_report")
+def test_the_market_of_the_guide(penstock: Command, here: Path) -> None:
+    """What it teaches is there to be learned: a greedy trader earns, and sees nothing of the night that it pays for."""
+    page = (Path(__file__).parents[2] / "docs" / "control.md").read_text(encoding="utf-8")
+    (text,) = (block for block in re.findall(r"^```python\n(.*?)^```$", page, re.M | re.S) if "class Market" in block)
+    (here / "market.py").write_text(text, encoding="utf-8")
+    market = runpy.run_path(str(here / "market.py"))["Market"]()
+    seen, _ = market.reset(seed=0)
+    for day in range(10, 40):
+        assert seen == pytest.approx(100 * market.returns[day - 10 : day], rel=1e-5)
+        seen, reward, *_ = market.step(1)
+        assert reward == market.returns[day]
+    outcome = penstock("train control --env market.py --trust-env --discount 0 --frames 4096 --threads 1 --name market")
+    assert outcome.code == 0, outcome.err
+    found = json.loads((here / "runs" / "control" / "market" / "evaluation.json").read_text(encoding="utf-8"))
+    assert found["metrics"]["return"] > 0.3 > found["baseline"]["metrics"]["return"]
+    assert "yesterday" in penstock("play market --trust-env").out

@@ -113,7 +113,7 @@ class Worlds:
                 )
             case "trading":
                 assert self.prices is not None
-                first, last = _days(len(self.prices), part, self.recipe.trading.window)
+                first, last = days_of(len(self.prices), part, self.recipe.trading.window)
                 limit = min(world.limit or EPISODE, last - first) if part == "train" else None
                 return self._market(self.prices, count=count, first=first, last=last, limit=limit)
         return Checked(self._foreign(count, shown, lives=part == "train"))
@@ -237,7 +237,7 @@ def _prices(recipe: Control) -> Prices:
     return read_prices(Path(recipe.data)).prices
 
 
-def _days(count: int, part: str, window: int) -> tuple[int, int]:
+def days_of(count: int, part: str, window: int) -> tuple[int, int]:
     """The first day that is traded on, and that after the last."""
     start, end = SHARES[part]
     room = count - 1 - window
