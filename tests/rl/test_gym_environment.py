@@ -17,7 +17,7 @@ from penstock.core.random import derive
 from penstock.rl.environment import Step
 from penstock.rl.groups import Processes
 from penstock.rl.gym_environment import GymEnvironment
-from penstock.rl.single import Maker
+from penstock.rl.maker import Maker
 from penstock.rl.spaces import Box, Discrete
 
 OWN = str(Path(own_worlds.__file__))
@@ -158,7 +158,7 @@ def test_what_is_no_number_is_told_with_environment_and_step(made: Any) -> None:
     """Of three, the one whose third step comes first: it began before the others."""
     walk = made(own("nan"), count=3)
     walk.reset(0)
-    walk.group._all[1].env.unwrapped.steps = 1
+    walk.group.all[1].env.unwrapped.steps = 1
     walk.step(torch.zeros(3, dtype=torch.int64))
     with pytest.raises(WorkerError, match="environment 1: its observation is not finite at step 2; mend"):
         walk.step(torch.zeros(3, dtype=torch.int64))

@@ -24,8 +24,9 @@ BATCHES_AN_EPOCH = 1000
 """Of those that learn from what is kept, for which nothing else makes an epoch."""
 
 
-def resolved(recipe: Control, seen: Space, done: Space, *, own: bool) -> Control:
-    """The same recipe with every choice made, so that its record says all; `own` is an environment of ours.
+def resolved(recipe: Control, seen: Space, done: Space, *, own: bool, world: Mapping[str, Any]) -> Control:
+    """The same recipe with every choice made, so that its record says all; `own` is an environment of ours, `world`
+    what usually is set of it.
 
     Raises RecipeError for a setting that has no meaning for the algorithm.
     """
@@ -40,7 +41,7 @@ def resolved(recipe: Control, seen: Space, done: Space, *, own: bool) -> Control
         "model": usual_network(algorithm, seen) if recipe.model == "auto" else recipe.model,
         "environments": recipe.environments or usual.environments,
         "optim": recipe.optim.model_copy(update=_optim(recipe, algorithm, usual)),
-        "world": _filled(recipe.world, {"normalise": numbers, "normalise_rewards": numbers and gathers}),
+        "world": _filled(recipe.world, {"normalise": numbers, "normalise_rewards": numbers and gathers, **world}),
         "net": _filled(recipe.net, {"activation": usual.activation, "layer_norm": usual.layer_norm}),
         "measure": _filled(recipe.measure, {"validation": EPISODES_AT_ONCE if own else EPISODES}),
         group: _filled(getattr(recipe, group), usual.group),
