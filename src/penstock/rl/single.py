@@ -19,6 +19,7 @@ from gymnasium.envs import classic_control
 from penstock.core.errors import RecipeError, WorkerError, suggest
 
 _MEND = "mend the environment"
+_INSTALL = "install that; of Gymnasium's own: pip install 'penstock[environments,mujoco]'"
 _STEPS_OF_CHECK = 30
 _FLAGS = (bool, np.bool_)
 
@@ -59,9 +60,9 @@ class Maker:
                 return found(**self.options), self.limit
             spec = gymnasium.spec(self.name)
             env = gymnasium.make(spec, max_episode_steps=-1, disable_env_checker=True, **self.options)
-        except gymnasium.error.DependencyNotInstalled as error:
-            raise RecipeError(self.name, f"needs more than is installed ({error})", "install that") from error
         except (gymnasium.error.Error, ModuleNotFoundError) as error:
+            if isinstance(error, gymnasium.error.DependencyNotInstalled) or self.name in gymnasium.registry:
+                raise RecipeError(self.name, f"needs more than is installed ({error})", _INSTALL) from error
             remedy = suggest(self.name, gymnasium.registry)
             raise RecipeError("env", f"there is no environment {self.name!r} ({error})", remedy) from error
         except TypeError as error:
