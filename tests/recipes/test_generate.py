@@ -108,7 +108,11 @@ def test_open_choices_follow_the_model() -> None:
         ),
         ({"gan": {"likeness": 3}, "model": "dense"}, RecipeError, "^gan.likeness: it has no meaning for dense"),
         ({"gan": {"turns": 3}, "model": "diffusion"}, RecipeError, "^gan.turns: it has no meaning for diffusion"),
-        ({"image": {"size": 4}, "model": "sagan"}, RecipeError, "^image.size: sagan draws pictures of 8 pixels"),
+        (
+            {"image": {"size": 4}, "model": "sagan"},
+            RecipeError,
+            "^DCGANGenerator: size is 4; give pictures of at least 8",
+        ),
     ],
 )
 def test_what_does_not_go_together_is_said(settings: dict[str, Any], error: type[Exception], said: str) -> None:

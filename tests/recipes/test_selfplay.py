@@ -13,7 +13,6 @@ import penstock as api
 from penstock.core.errors import DataError, RecipeError
 from penstock.engine.stepper import Stepper
 from penstock.recipes.board_rules import batches_of
-from penstock.recipes.board_talk import talk
 from penstock.recipes.job import Job, Supplied
 from penstock.recipes.recipe import nested, recipe_from, recipe_type
 from penstock.run.execute import make_engine
@@ -147,7 +146,7 @@ def test_objects_are_refused() -> None:
 
 def said_in(run: Any, lines: list[str], **settings: Any) -> list[str]:
     told: list[str] = []
-    talk(run.trained, iter(lines), told.append, **settings)
+    run.against(lines, told.append, **settings)
     return told
 
 

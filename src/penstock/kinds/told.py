@@ -59,8 +59,8 @@ def about(setting: str, column: str, material: Material) -> pd.Series[Any]:
     Raises RecipeError, of the `setting` that names it, where there is none.
     """
     known = material.about
-    names = [] if known is None else [str(name) for name in known.columns]
-    if known is not None and names == [FOLDERS] and known[FOLDERS].notna().any():
+    names = [] if known is None else [str(name) for name in known.columns if known[name].notna().any()]
+    if known is not None and names == [FOLDERS]:
         return known[FOLDERS].loc[material.labels.index].rename(column)
     if known is None or column not in names:
         raise RecipeError(setting, f"{material.name} has no column {column!r}", suggest(column, names))

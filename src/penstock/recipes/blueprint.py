@@ -200,10 +200,7 @@ def _last_side(size: int) -> int:
     from penstock.models.generator import doublings
 
     side, times = doublings(size)
-    if not times:
-        problem = f"sagan draws pictures of 8 pixels a side or more, and these have {size}"
-        raise RecipeError("image.size", problem, "give --size 8, or another model")
-    return side << (times - 1)
+    return side << max(times - 1, 0)
 
 
 def _side(shape: tuple[int, int, int]) -> int:

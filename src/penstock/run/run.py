@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -142,6 +142,16 @@ class Run:
         fingerprint = None if data is not None else read_json(self.folder / DATA).get("fingerprint")
         recipe = self.recipe if episodes is None else self.recipe.judged_by(episodes)
         return recipe.examine(self.trained, self._data, fingerprint, data)
+
+    def against(self, lines: Iterable[str], say: Callable[[str], None], *, second: bool = False) -> None:
+        """A board game against whoever gives `lines`, a move each; `second`: the model begins.
+
+        Raises RecipeError of other models.
+        """
+        from penstock.recipes.board_player import BoardPlayer
+        from penstock.recipes.board_talk import talk
+
+        talk(self._able(self.trained, BoardPlayer, "play"), iter(lines), say, second=second)
 
     def report(self) -> Path:
         """Write the report page again; returns its path."""

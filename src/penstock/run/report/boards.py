@@ -39,7 +39,9 @@ def games(run: RunRecord) -> Section | None:
         "searches as long as the model, with no network to guide it; and, for small games, perfect play."
     )
     parts = [element("p", note, class_="note"), table("Games of the test", columns, rows)]
-    return Section("games", "Games", join([*parts, element("div", *found, class_="figures")]))
+    if found:
+        parts += [element("h3", "While it learned"), element("div", *found, class_="figures")]
+    return Section("games", "Games", join(parts))
 
 
 def opening(run: RunRecord) -> Section | None:
@@ -120,7 +122,7 @@ def _picture(one: Opened, said: str) -> Html:
     )
 
 
-def _rect(x: float, y: float, share: float) -> Html:
+def _rect(x: int, y: int, share: float) -> Html:
     return element(
         "rect",
         x=x,
@@ -134,16 +136,14 @@ def _rect(x: float, y: float, share: float) -> Html:
     )
 
 
-def _stone(x: float, y: float, who: int) -> Html:
+def _stone(x: int, y: int, who: int) -> Html:
     fill = "currentColor" if who > 0 else "var(--card)"
-    middle = CELL / 2
-    return element("circle", cx=x + middle, cy=y + middle, r=CELL * 0.38, fill=fill, stroke="currentColor")
+    middle = CELL // 2
+    return element("circle", cx=x + middle, cy=y + middle, r=17, fill=fill, stroke="currentColor")
 
 
-def _text(x: float, y: float, words: str) -> Html:
-    return element(
-        "text", words, x=x + CELL / 2, y=y + CELL * 0.6, font_size=13, fill="currentColor", text_anchor="middle"
-    )
+def _text(x: int, y: int, words: str) -> Html:
+    return element("text", words, x=x + CELL // 2, y=y + 26, font_size=13, fill="currentColor", text_anchor="middle")
 
 
 def _size(one: Opened) -> int:

@@ -273,6 +273,14 @@ class Opened(Record):
     expected: float | None = None
     value: float | None = None
 
+    @model_validator(mode="after")
+    def _fitting(self) -> Opened:
+        """A move is a column, or a point; and perhaps one may pass."""
+        width, points = len(self.board[0]) if self.board else 0, sum(map(len, self.board))
+        if not width or len(self.visits) not in (width, points, points + 1) or points != width * len(self.board):
+            raise ValueError(f"{len(self.visits)} moves do not fit a board of {points} points")
+        return self
+
 
 class BoardGames(Record):
     """What was played to judge, and how a game begins."""
