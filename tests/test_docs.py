@@ -65,7 +65,8 @@ def verb_options(verb: str) -> type[Verb]:
 
 def every_flag() -> set[str]:
     settings = [recipe_type(task) for task in TASKS] + [verb_options(verb) for verb in VERBS if verb != "train"]
-    texts = {flag.text for kind in settings for flag in flags_of(kind)}
+    flags = [flag for kind in settings for flag in flags_of(kind)]
+    texts = {flag.text for flag in flags} | {f"--{flag.also}" for flag in flags if flag.also}
     return texts | {"--" + text.rpartition(".")[2] for text in texts} | LATER | OTHER_TOOLS
 
 

@@ -133,26 +133,7 @@ class MeasureSettings(Settings):
         Field(ge=1, le=10**6, description="episodes by which the best weights are chosen; by the environment"),
     ] = None
     test: Annotated[int, Field(ge=1, le=10**6, description="episodes of the test")] = 100
-
-
-class WorldSettings(Settings):
-    """What the environment is like."""
-
-    map: Annotated[Literal["cliff", "rooms", "lake"], Field(description="of the gridworld")] = "rooms"
-    slip: Annotated[float, Field(ge=0, le=1, description="probability of slipping to a side (gridworld)")] = 0.0
-    limit: Annotated[
-        int | None, Field(ge=1, description="steps after which an episode is cut off; by the environment if not given")
-    ] = None
-    normalise: Annotated[
-        bool | None,
-        Field(description="bring what is seen to mean 0 and deviation 1; by the environment if not given"),
-    ] = None
-    normalise_rewards: Annotated[
-        bool | None, Field(description="divide rewards by the deviation of their sums; by the environment")
-    ] = None
-    workers: Annotated[
-        int, Field(ge=0, le=256, description="processes in which Gymnasium's environments run; 0: in this one")
-    ] = 0
+    film: Annotated[bool, Field(description="draw the best episode of the test, for the report")] = True
 
 
 GROUPS: Mapping[str, tuple[str, ...]] = {

@@ -7,6 +7,8 @@ from pathlib import Path
 
 TEXTS = "samples.jsonl"
 SHEETS, FILM = "samples", "training.gif"
+EPISODE = "best-episode.gif"
+"""The best episode of the test."""
 _NAME = re.compile(r"step-(\d+)\.png")
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import contextlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -74,14 +75,19 @@ class Playing(Trained):
 
     def played(self, world: Environment, each: int, *, seed: int, act: Act, precision: str) -> Evaluation:
         """Episodes in which everything is done by `act`, with random numbers of their own."""
-        progress = self.objective.progress
-        with forked():
+        with forked(), self.in_earnest():
             seed_all(derive(seed, "acting"))
-            try:
-                self.objective.progress = 1.0  # nothing is tried any more that was only meant for the beginning
-                return self.evaluate(Episodes(world, Actor(self.objective, act), each=each, seed=seed), precision)
-            finally:
-                self.objective.progress = progress
+            return self.evaluate(Episodes(world, Actor(self.objective, act), each=each, seed=seed), precision)
+
+    @contextlib.contextmanager
+    def in_earnest(self) -> Iterator[None]:
+        """Nothing is tried inside that was only meant for the beginning."""
+        progress = self.objective.progress
+        try:
+            self.objective.progress = 1.0
+            yield
+        finally:
+            self.objective.progress = progress
 
     def judged(
         self, evaluation: Evaluation, world: Environment, each: int, *, seed: int, split: str, precision: str

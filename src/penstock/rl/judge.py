@@ -96,6 +96,11 @@ def buy_and_hold(seen: Tensor, state: State) -> Tensor:
     return torch.ones_like(state[HELD])
 
 
+def cash(seen: Tensor, state: State) -> Tensor:
+    """One who does nothing."""
+    return torch.zeros_like(state[HELD])
+
+
 def at_random(environment: Trading, seed: int) -> Trader:
     """One who throws dice."""
     generator = torch.Generator(environment.device).manual_seed(seed)

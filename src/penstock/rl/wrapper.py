@@ -12,8 +12,8 @@ from torch import Tensor
 
 from penstock.core.errors import RecipeError, WorkerError
 from penstock.core.tensors import check_all_fit, under
-from penstock.rl.environment import Environment, Step
-from penstock.rl.spaces import Box
+from penstock.rl.environment import Environment, Pixels, Step
+from penstock.rl.spaces import Box, Space
 
 _INNER = "inner."
 
@@ -25,6 +25,7 @@ class Wrapper(Environment, ABC):
         self.inner = inner
         self.observation, self.action = inner.observation, inner.action
         self.count, self.device, self.exact = inner.count, inner.device, inner.exact
+        self.speed = inner.speed
 
     def begun(self, observation: Tensor) -> Tensor:
         """What is seen where all episodes begin, for what the inner one shows."""
@@ -62,8 +63,24 @@ class Wrapper(Environment, ABC):
         self.load_own({name: value.to(self.device) for name, value in mine.items()})
         return self.again(shown)
 
+    def watch(self, which: int) -> None:
+        self.inner.watch(which)
+
+    def picture(self) -> Pixels:
+        return self.inner.picture()
+
+    def text(self) -> str | None:
+        return self.inner.text()
+
     def close(self) -> None:
         self.inner.close()
+
+
+def bare(world: Environment) -> Environment:
+    """An environment without what is around it."""
+    while isinstance(world, Wrapper):
+        world = world.inner
+    return world
 
 
 @final
@@ -103,6 +120,32 @@ class ClippedRewards(Wrapper):
 
     def seen(self, step: Step) -> Step:
         return replace(step, reward=step.reward.clamp(self._low, self._high))
+
+
+@final
+class ChannelsFirst(Wrapper):
+    """Pictures (H, W, C) as networks take them, (C, H, W). Raises RecipeError for what is no picture."""
+
+    def __init__(self, inner: Environment) -> None:
+        super().__init__(inner)
+        if not channels_last(inner.observation):
+            raise RecipeError("ChannelsFirst", f"{inner.observation} is no picture (H, W, C)", "leave it out")
+        *size, channels = inner.observation.shape
+        self.observation = Box((channels, *size), 0, 255, inner.observation.dtype)
+
+    def begun(self, observation: Tensor) -> Tensor:
+        return observation.movedim(-1, 1).contiguous()
+
+    def seen(self, step: Step) -> Step:
+        return replace(step, observation=self.begun(step.observation), final=self.begun(step.final))
+
+    def again(self, observation: Tensor) -> Tensor:
+        return self.begun(observation)
+
+
+def channels_last(shown: Space) -> bool:
+    """Whether it is pictures of bytes, their colours behind."""
+    return len(shown.shape) == 3 and shown.dtype == torch.uint8 and shown.shape[2] in (1, 3, 4) and shown.shape[0] > 4
 
 
 @final

@@ -19,6 +19,8 @@ from penstock.run.report.page import build_report
 if TYPE_CHECKING:
     from penstock.recipes.codes import Codes
     from penstock.recipes.making import Made
+    from penstock.recipes.showing import Show
+    from penstock.recipes.worlds import Shown
 
 T = TypeVar("T")
 
@@ -26,9 +28,12 @@ T = TypeVar("T")
 class Run:
     """A trained run: evaluates, predicts, and writes its report. Get one from `penstock.train` or `penstock.load`."""
 
-    def __init__(self, folder: Path, model: nn.Module | None = None, data: object = None) -> None:
+    def __init__(
+        self, folder: Path, model: nn.Module | None = None, data: object = None, *, trust_env: bool = False
+    ) -> None:
         self.folder = folder
-        self.recipe: Recipe = recipe_from(read_json(folder / RECIPE), str(folder / RECIPE))
+        recipe = recipe_from(read_json(folder / RECIPE), str(folder / RECIPE))
+        self.recipe: Recipe = recipe.trusting() if trust_env else recipe
         if not (folder / MODEL).is_dir():
             raise CheckpointError(folder, "this run has not been finished", f"go on with: penstock resume {folder}")
         self.trained: Trained = self.recipe.load(folder / MODEL, model)
@@ -153,6 +158,20 @@ class Run:
 
         talk(self._able(self.trained, BoardPlayer, "play"), iter(lines), say, second=second)
 
+    def play(self, *, episodes: int = 1, seed: int = 0, sampled: bool = False, letters: bool = False) -> Show:
+        """Episodes of a policy to look at, step by step: `penstock play`.
+
+        `sampled`: some of what is done is left to chance, as in training. `letters`: written, where the environment can
+        write what it looks like. Raises RecipeError of other models, and where nothing is drawn.
+        """
+        from penstock.recipes.control import Control
+        from penstock.recipes.playing import Playing
+        from penstock.recipes.showing import show
+
+        recipe, trained = self._able(self.recipe, Control, "play"), self._able(self.trained, Playing, "play")
+        shown: Shown = "letters" if letters else "pixels"
+        return show(recipe, trained, episodes=episodes, seed=seed, sampled=sampled, shown=shown)
+
     def report(self) -> Path:
         """Write the report page again; returns its path."""
         return build_report(self.folder)
@@ -163,10 +182,13 @@ def _several(inputs: object) -> list[object] | None:
     return inputs if inputs is None else list(inputs) if isinstance(inputs, list | tuple) else [inputs]
 
 
-def load(path: str | Path, model: nn.Module | None = None, runs: str | Path = "runs") -> Run:
+def load(
+    path: str | Path, model: nn.Module | None = None, runs: str | Path = "runs", *, trust_env: bool = False
+) -> Run:
     """Load a finished run by its path, or by its name in the folder `runs`.
 
-    Files never name code: where the model was a module of your own, pass one like it, and it gets the weights. Raises
-    RecipeError where there is no such run, CheckpointError where its files cannot be trusted.
+    Files never name code: where the model was a module of your own, pass one like it, and it gets the weights; that of
+    an environment of your own is run if you say `trust_env`. Raises RecipeError where there is no such run,
+    CheckpointError where its files cannot be trusted.
     """
-    return Run(find_run(path, Path(runs)), model)
+    return Run(find_run(path, Path(runs)), model, trust_env=trust_env)

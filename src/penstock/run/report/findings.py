@@ -104,6 +104,22 @@ class Forecast(Record):
     windows: list[Window] = Field(default_factory=list)
 
 
+class Trader(Record):
+    """What one has made of the days of the test: `equity`, from 1 on, what was `held` at its days, and how it went."""
+
+    name: str
+    metrics: Metrics = Field(default_factory=dict)
+    equity: list[float] = Field(default_factory=list)
+    held: list[float] = Field(default_factory=list)
+
+
+class Traders(Record):
+    """Traders on the same days; `day` tells which of them equity and positions are of."""
+
+    day: list[int] = Field(default_factory=list)
+    traders: list[Trader] = Field(default_factory=list)
+
+
 class Memory(Record):
     """Sizes of gradients by the steps between an input and the last output, and how far they reach."""
 

@@ -23,6 +23,7 @@ from penstock.run.report import (
     reconstruction,
     regression,
     tagging,
+    trading,
     training,
 )
 from penstock.run.report.markup import Html, Section, element, join
@@ -36,6 +37,7 @@ _SECTIONS = (
     acting.acting,
     boards.games,
     boards.opening,
+    trading.trading,
     classification.confusion,
     classification.classes,
     classification.reliability,
