@@ -158,7 +158,7 @@ def draw(result: dict[str, Any]) -> None:
     left.set(xscale="log", yscale="log", xlabel="length", title="mean squared error (dashed: always to say 1)")
     left.set_xticks(lengths, [str(length) for length in lengths], minor=False)
     left.minorticks_off()
-    left.legend(frameon=False, fontsize=8)
+    figure.legend(loc="outside lower center", ncols=len(COLOURS), frameon=False, fontsize=8)
     for axes, when in ((middle, "before training"), (right, "after training")):
         axes.set(yscale="log", ylim=(1e-12, 1e2), xlabel="steps back", title=f"gradient norm, {when}")
     for axes in (left, middle, right):

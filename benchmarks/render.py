@@ -1,4 +1,4 @@
-"""Write the measured results into README.md and README.zh.md, between their markers, and draw their chart.
+"""Write the measured results into the README and the guide of `generate`, between their markers; draw their chart.
 
 python benchmarks/render.py
 """
@@ -10,6 +10,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+from generated import table as generated
 from peers.cases import CASES
 from peers.chart import chart
 from peers.table import tables
@@ -24,6 +25,7 @@ RACE, CHART = RESULTS / "race.json", "docs/race.svg"
 BEGIN, END = "<!-- results:begin -->", "<!-- results:end -->"
 RACE_BEGIN, RACE_END = "<!-- race:begin -->", "<!-- race:end -->"
 LANGUAGES = {"README.md": "en", "README.zh.md": "zh"}
+GENERATE = {"docs/generate.md": "en", "docs/generate.zh.md": "zh"}
 ORDER = (
     *("digits", "fashion-mlp", "fashion-cnn", "california", "adult", "python-topics", "python-roles"),
     *("shakespeare-gpt", "shakespeare-best", "spoken-digits", "morse", "tides"),
@@ -102,6 +104,12 @@ def rendered(name: str) -> str:
     return re.sub(f"{RACE_BEGIN}.*?{RACE_END}", lambda _: raced(LANGUAGES[name]), text, flags=re.DOTALL)
 
 
+def guide(name: str) -> str:
+    """A page of `generate` as it should be."""
+    text, inside = (ROOT / name).read_text(encoding="utf-8"), generated(RESULTS, GENERATE[name])
+    return re.sub(f"{BEGIN}.*?{END}", lambda _: f"{BEGIN}\n{inside}\n{END}", text, flags=re.DOTALL)
+
+
 def races() -> dict[str, Any]:
     """What race.py measured, in the order of the cases; nothing where it has not run."""
     found = json.loads(RACE.read_text(encoding="utf-8"))["cases"] if RACE.exists() else {}
@@ -118,5 +126,7 @@ def raced(language: str) -> str:
 if __name__ == "__main__":
     for page in WORDS:
         (ROOT / page).write_text(rendered(page), encoding="utf-8")
+    for page in GENERATE:
+        (ROOT / page).write_text(guide(page), encoding="utf-8")
     if races():
         (ROOT / CHART).write_text(chart(races()), encoding="utf-8")

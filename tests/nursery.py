@@ -102,6 +102,7 @@ def live(asked: dict[str, Any], called: Callable[..., Any] | None) -> int:
     """What the forked process does; returns its exit code."""
     resource.setrlimit(resource.RLIMIT_CPU, (30, 30))  # seconds: a training without end is killed
     os.chdir(asked["folder"])
+    os.environ["PENSTOCK_CACHE"] = f"{asked['folder']}-cache"
     nothing = os.open(os.devnull, os.O_RDWR)
     errors = os.open("stderr.txt", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     for handle, number in ((nothing, 0), (nothing, 1), (errors, 2)):

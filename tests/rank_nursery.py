@@ -69,6 +69,7 @@ def child(asked: dict[str, Any], rank: int, port: int) -> None:
     os.environ |= {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(size), "LOCAL_WORLD_SIZE": str(size)}
     os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "TORCHELASTIC_USE_AGENT_STORE": "True"}
     os.chdir(asked["folder"])
+    os.environ["PENSTOCK_CACHE"] = f"{asked['folder']}-cache"
     nothing = os.open(os.devnull, os.O_RDWR)
     errors = os.open(f"stderr.{rank}.txt", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     for handle, number in ((nothing, 0), (nothing, 1), (errors, 2)):

@@ -31,6 +31,7 @@ PAGES = {
     "language": ("docs/language.md", "docs/language.zh.md"),
     "generate": ("docs/generate.md", "docs/generate.zh.md"),
     "control": ("docs/control.md", "docs/control.zh.md"),
+    "games": ("docs/games.md", "docs/games.zh.md"),
 }
 BOTH = [name for pair in PAGES.values() for name in pair]
 ALL = [*BOTH, "CONTRIBUTING.md", "CHANGELOG.md", "docs/reference.md"]

@@ -65,6 +65,7 @@ def test_pictures(method: str, model: str, tmp_path: Path) -> None:
     assert loaded.predict([pixels(5)]) == made.predict([pixels(5)])
     if method == "variational":
         assert np.array_equal(made.sample(3, seed=2).array, made.sample(5, seed=2).array[:3])
+        assert np.ptp(made.sample(3, seed=2, truncation=1e-6).array.astype(int), axis=0).max() <= 1
         assert not np.array_equal(made.sample(3, seed=2).array, made.sample(3, seed=3).array)
     else:
         with pytest.raises(RecipeError, match=r"^sample: .*; train with --method variational"):
@@ -166,7 +167,7 @@ def test_only_some(pictures: Writer, tmp_path: Path) -> None:
         ({"only": ["class"]}, r"^only: 'class' does not say what is what; write COLUMN=VALUE"),
         ({"without": ["class=11"]}, r"^without: no example has '11' for 'class'"),
         ({"only": ["class=1"], "without": ["class=1"]}, "none is left"),
-        ({"sparse": {"weight": 1.0}}, r"^sparse.weight: it is for the method 'sparse', not 'plain'"),
+        ({"sparse": {"weight": 1.0}}, r"^sparse.weight: it has no meaning for plain; leave it out, or use sparse"),
         ({"likelihood": {"deviation": 1.0}}, r"^likelihood.deviation: .*variational"),
         ({"audio": {"rate": 8000}}, r"^audio.rate: it is for sounds, and digits is pictures"),
         ({"net": {"hidden": [4]}}, r"^net.hidden: conv has no such choice"),

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
+from penstock.cli.output import place_for
 from penstock.cli.verb import Verb
 from penstock.core.errors import RecipeError
 
@@ -41,6 +42,9 @@ class Sample(Verb):
         int, Field(ge=0, lt=1 << 62, description="of the first text (the next has the next), or of all")
     ] = 0
     label: Annotated[str | None, Field(description="of which class, of a model trained with --conditional")] = None
+    truncation: Annotated[
+        float | None, Field(gt=0, le=10, description="keep the numbers of codes within +- this: likelier, less varied")
+    ] = None
     output: Annotated[
         str | None, Field(description="where pictures go; samples.png if not given. A folder gets a file each")
     ] = None
@@ -59,7 +63,10 @@ class Sample(Verb):
     runs: Annotated[str, Field(description="the folder of all runs")] = "runs"
 
 
-OF_TEXTS, OF_PICTURES = ("prompt", "length", "temperature", "top_k", "top_p", "condition"), ("label", "output")
+OF_TEXTS, OF_PICTURES = (
+    ("prompt", "length", "temperature", "top_k", "top_p", "condition"),
+    ("label", "truncation", "output"),
+)
 
 
 def run(words: Sequence[str]) -> int:
@@ -68,6 +75,8 @@ def run(words: Sequence[str]) -> int:
     if given is None:
         return 0
     known = dict(_pair(text) for text in given.condition)
+    if given.output is not None:
+        place_for(given.output, folder=True)
     from penstock.recipes.making import Maker
     from penstock.run.run import load
 
@@ -86,7 +95,7 @@ def run(words: Sequence[str]) -> int:
 
 def _make(trained: Run, given: Sample) -> None:
     """Into a file or a folder."""
-    made = trained.sample(given.count or 64, seed=given.seed, label=given.label)
+    made = trained.sample(given.count or 64, seed=given.seed, label=given.label, truncation=given.truncation)
     target = Path(given.output or f"samples{made.ending}")
     made.write(target)
     print(f"wrote {len(made.array):,} samples to {target}", file=sys.stderr)

@@ -35,6 +35,8 @@ class Adversarial(Generating):
     cross-entropy of `class_weight` (Odena et al. 2017).
     """
 
+    normal = True
+
     def __init__(
         self,
         generator: Generator,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import AfterValidator, Field
@@ -151,7 +152,7 @@ class Control(Recipe):
         worlds = worlds_of(wanted, device)
         seen, done, looks = worlds.tried()
         recipe = resolved(wanted, seen, done, own=worlds.own, world=worlds.usual)
-        worlds = worlds_of(recipe, device)
+        worlds = replace(worlds, recipe=recipe)
         assert recipe.environments is not None
         bounded = recipe.algorithm in ON_POLICY
         seed_all(self.seed)
@@ -169,7 +170,8 @@ class Control(Recipe):
             trained = Playing(objective, recipe.model, recipe.algorithm, seen, done, moments)
             _check(trained, self.monitor)
             rest = {}
-            for part, episodes in (("validation", self.measure.validation), ("test", self.measure.test)):
+            for part, episodes in (("validation", recipe.measure.validation), ("test", recipe.measure.test)):
+                assert episodes is not None
                 rest[part] = recipe.episodes(trained, worlds, part, episodes)
                 opened.append(rest[part].environment)
         except BaseException:

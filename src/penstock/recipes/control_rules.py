@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from penstock.core.errors import RecipeError
 from penstock.core.settings import Settings
 from penstock.recipes.control_settings import GROUPS, ON_POLICY, TABLES, USUAL, Usual
 from penstock.recipes.controllers import check_spaces, usual_network
+from penstock.recipes.foreign import refuse_unused
 from penstock.rl.spaces import Box, Discrete, Space
 
 if TYPE_CHECKING:
@@ -18,6 +18,8 @@ S = TypeVar("S", bound=Settings)
 
 EVALUATIONS = 12
 """How often a policy is judged while it learns."""
+EPISODES, EPISODES_AT_ONCE = 20, 50
+"""By which it is then judged; of our own environments, which are played together, more cost hardly more."""
 BATCHES_AN_EPOCH = 1000
 """Of those that learn from what is kept, for which nothing else makes an epoch."""
 
@@ -30,7 +32,7 @@ def resolved(recipe: Control, seen: Space, done: Space, *, own: bool, world: Map
     """
     algorithm = usual_algorithm(seen, done) if recipe.algorithm == "auto" else recipe.algorithm
     check_spaces(algorithm, seen, done)
-    _refuse_foreign(recipe, algorithm)
+    refuse_unused(recipe, algorithm, GROUPS)
     usual, gathers = USUAL[algorithm], algorithm in ON_POLICY
     numbers = not own and isinstance(seen, Box) and len(seen.shape) == 1
     group = "rollout" if gathers else "replay"
@@ -40,7 +42,8 @@ def resolved(recipe: Control, seen: Space, done: Space, *, own: bool, world: Map
         "environments": recipe.environments or usual.environments,
         "optim": recipe.optim.model_copy(update=_optim(recipe, algorithm, usual)),
         "world": _filled(recipe.world, {"normalise": numbers, "normalise_rewards": numbers and gathers, **world}),
-        "net": _filled(recipe.net, {"activation": usual.activation}),
+        "net": _filled(recipe.net, {"activation": usual.activation, "layer_norm": usual.layer_norm}),
+        "measure": _filled(recipe.measure, {"validation": EPISODES_AT_ONCE if own else EPISODES}),
         group: _filled(getattr(recipe, group), usual.group),
     }
     choices["net"] = choices["net"].model_copy(update={"hidden": recipe.net.hidden or list(usual.hidden)})
@@ -107,17 +110,6 @@ def _steps_for(recipe: Control, frames: int) -> int:
         return -(-frames // recipe.gathered) * _batches_a_gathering(recipe)
     assert recipe.replay.batches is not None
     return max(-(-frames // recipe.environments) - recipe.warmup_steps, 1) * recipe.replay.batches
-
-
-def _refuse_foreign(recipe: Control, algorithm: str) -> None:
-    for group, algorithms in GROUPS.items():
-        if algorithm in algorithms:
-            continue
-        own, usual = getattr(recipe, group), type(recipe).model_fields[group].default
-        for name in type(own).model_fields:
-            if getattr(own, name) != getattr(usual, name):
-                remedy = f"leave it out, or use {', '.join(algorithms)}"
-                raise RecipeError(f"{group}.{name}", f"it has no meaning for {algorithm}", remedy)
 
 
 def _filled(group: S, usual: Mapping[str, Any]) -> S:

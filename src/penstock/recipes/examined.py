@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from typing import TYPE_CHECKING
 
 from penstock.core.errors import DataError
@@ -14,7 +16,7 @@ from penstock.recipes.settings import ImageSettings
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from penstock.kinds.image import ImageMaterial
+    from penstock.kinds.pictures import ImageMaterial
     from penstock.recipes.creating import Creating
     from penstock.recipes.generate import Generate
     from penstock.recipes.recipe import Recipe
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
 EXAMINED = 200_000
 """Training examples that the examiner goes through, within 2 to 30 epochs."""
 EXAMINER = "examiner"
+ELSEWHERE = ("name", "runs", "device", "threads")
+"""Settings of a run that say where it is trained, not what is."""
 
 
 def examiners(recipe: Generate, trained: Creating, material: ImageMaterial, examples: int) -> list[Part]:
@@ -36,7 +40,8 @@ def examiners(recipe: Generate, trained: Creating, material: ImageMaterial, exam
         examine_by(trained, chosen, folder)
 
     chosen = classifier(recipe, examples)
-    return [Part(EXAMINER, chosen, take, "a classifier of the same data, by which samples will be measured")]
+    words = "a classifier of the same data, by which samples will be measured"
+    return [Part(EXAMINER, chosen, take, words, _kept(chosen, material.fingerprint()))]
 
 
 def classifier(recipe: Generate, examples: int) -> Recipe:
@@ -54,6 +59,16 @@ def classifier(recipe: Generate, examples: int) -> Recipe:
         image=ImageSettings(**pictures),
         split=recipe.split,
     )
+
+
+def _kept(recipe: Recipe, fingerprint: str) -> Path:
+    """Where such a classifier of such data is kept; another version of this program trains its own."""
+    from penstock import __version__
+    from penstock.data.named import cache_folder
+
+    told = {key: value for key, value in recipe.dump().items() if key not in ELSEWHERE}
+    digest = hashlib.sha256(json.dumps([__version__, fingerprint, told], sort_keys=True).encode())
+    return cache_folder() / "examiners" / digest.hexdigest()[:32]
 
 
 def examine_by(trained: Creating, recipe: Recipe, run: Path) -> None:

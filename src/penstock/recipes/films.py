@@ -14,8 +14,6 @@ from penstock.core.errors import RecipeError
 from penstock.core.files import write_bytes
 from penstock.rl.environment import Pixels
 
-EPISODE = "best-episode.gif"
-"""In a run's folder: the best episode of the test."""
 SMOOTH = 25.0
 """Pictures a second; more of them make files larger, and nothing clearer."""
 _STILL = 1500

@@ -35,13 +35,15 @@ class Supplied:
 class Part:
     """A run that a job needs before it can begin: trained once, into the job's own folder.
 
-    `take` is called with its folder; `words` say what it is for.
+    `take` is called with its folder; `words` say what it is for. `kept` is where a copy stays for other jobs that need
+    the very same.
     """
 
     name: str
     recipe: Recipe
     take: Callable[[Path], None]
     words: str
+    kept: Path | None = None
 
 
 def _no_watchers(folder: Path) -> Sequence[Watcher]:

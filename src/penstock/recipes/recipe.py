@@ -14,7 +14,7 @@ from pydantic import AfterValidator, Field, ValidationError
 
 from penstock.core.errors import RecipeError, suggest
 from penstock.core.ranks import ALONE, Ranks
-from penstock.core.settings import Settings
+from penstock.core.settings import Settings, in_our_words
 from penstock.engine.plan import Plan
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ TASKS = {
     "generate": "penstock.recipes.generate:Generate",
     "reconstruct": "penstock.recipes.reconstruct:Reconstruct",
     "control": "penstock.recipes.control:Control",
+    "selfplay": "penstock.recipes.selfplay:Selfplay",
 }
 """Every task and the type of its recipe."""
 
@@ -90,6 +91,10 @@ class Recipe(Plan):
         `supplied` takes the place of data that were an object, `fingerprint` is theirs from when the run began. Raises
         DataError where they have changed since.
         """
+
+    def judged_by(self, episodes: int) -> Self:
+        """The same recipe with so many episodes, or games, of the test. Raises RecipeError where none are played."""
+        raise RecipeError("episodes", f"a model for the task {self.task!r} plays none", "leave it out")
 
     @classmethod
     def parse(cls, given: Mapping[str, Any], where: str = "recipe") -> Self:
@@ -204,12 +209,7 @@ def _one_line(recipe: type[Recipe], error: ValidationError, where: str) -> Recip
         return RecipeError(where, f"there is no setting {field!r}", remedy)
     if first["type"] == "missing":
         return RecipeError(f"{where}: {field}", "it is required", f"give --{field.replace('_', '-')}")
-    message = re.sub(r"^(Input|Value|String) should", "it must", first["msg"])
-    message = message.replace(", unable to parse string as a number", "").replace(
-        "greater than or equal to", "at least"
-    )
-    message = message.replace("less than or equal to", "at most").removeprefix("Value error, ")
-    return RecipeError(f"{where}: {field}", f"{first['input']!r} cannot be used", message)
+    return RecipeError(f"{where}: {field}", f"{first['input']!r} cannot be used", in_our_words(first["msg"]))
 
 
 def _all_names(settings: type[Settings], above: str = "") -> list[str]:

@@ -22,6 +22,7 @@ from penstock.kinds.likeness import LikenessAnswer
 from penstock.kinds.table import TableKind
 from penstock.kinds.told import TOLD
 from penstock.models.autoencoder import QuantisedAutoencoder
+from penstock.nn.truncate import truncated
 from penstock.objectives.coding import Coding
 from penstock.objectives.quantised import Quantised
 from penstock.objectives.variational import Variational
@@ -77,7 +78,7 @@ class Reconstructing(Answering, Maker):
         samples, loudness = _heard(source)
         return rendered(self.kind, _joined(means), names, samples=samples, loudness=loudness)
 
-    def sample(self, count: int, *, seed: int = 0, label: str | None = None) -> Made:
+    def sample(self, count: int, *, seed: int = 0, label: str | None = None, truncation: float | None = None) -> Made:
         """See `Maker.sample`: a variational autoencoder can, for it knows which codes there are."""
         objective = self.objective
         chosen = None if label is None else self._number(label)
@@ -97,14 +98,12 @@ class Reconstructing(Answering, Maker):
             if self.answer.told is not None:
                 in_turn = torch.arange(count, device=self.device) % len(self.answer.told.classes.names)
                 told[TOLD] = in_turn if chosen is None else torch.full_like(in_turn, chosen)
-            mean = objective.sample(codes, told)
+            mean = objective.sample(codes if truncation is None else truncated(codes, truncation), told)
         places = [f"sample {number + 1}" for number in range(count)]
         return rendered(self.kind, mean, places, samples=[usual] * count)
 
     def between(self, first: object, second: object, steps: int) -> Made:
         """See `Maker.between`: codes on the straight line between those of two inputs."""
-        if steps < 2:
-            raise RecipeError("steps", f"{steps} of them do not lead from one to the other", "give 2 or more")
         batches: list[Batch] = []
         samples: list[int] = []
         loudness: list[float] = []

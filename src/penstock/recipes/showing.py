@@ -14,7 +14,8 @@ from penstock.core.objective import Evaluation
 from penstock.core.random import derive, forked, random_state, restore_random_state, seed_all
 from penstock.engine.device import precision_of
 from penstock.recipes.control_settings import ON_POLICY
-from penstock.recipes.films import EPISODE, every_nth, gif
+from penstock.recipes.films import every_nth, gif
+from penstock.recipes.grown import EPISODE
 from penstock.recipes.playing import Playing
 from penstock.recipes.worlds import Shown, Worlds, worlds_of
 from penstock.rl.acting import ACTION, Act, Actor

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Literal
 
 import torch
 
-from penstock.core.errors import RecipeError, suggest
-from penstock.kinds.prices import read_prices
+from penstock.core.errors import DataError, RecipeError, suggest
 from penstock.recipes.world_settings import TradingSettings
 from penstock.rl.bounded import BoundedActions
 from penstock.rl.cartpole import CartPole
@@ -37,6 +36,8 @@ DAYS = 3000
 """Of a market that is made up."""
 SHARES = {"train": (0.0, 0.6), "validation": (0.6, 0.8), "test": (0.8, 1.0), "all days": (0.0, 1.0)}
 """Which days are traded on: the agent is judged on later ones than those it learned from."""
+LEAST_DAYS = 10
+"""To trade on, so that each part has two."""
 EPISODE = 250
 """Days of an episode of training."""
 STEPS_IN_GRIDS = 200
@@ -234,11 +235,16 @@ _MARKETS: dict[str, Callable[[int], Prices]] = {
 def _prices(recipe: Control) -> Prices:
     if recipe.data in _MARKETS and not Path(recipe.data).exists():
         return _MARKETS[recipe.data](0)
+    from penstock.kinds.prices import read_prices  # with pandas, which takes longer than a pole to be balanced
+
     return read_prices(Path(recipe.data)).prices
 
 
 def days_of(count: int, part: str, window: int) -> tuple[int, int]:
-    """The first day that is traded on, and that after the last."""
+    """The first day that is traded on, and that after the last. Raises DataError where there are too few."""
     start, end = SHARES[part]
     room = count - 1 - window
+    if room < LEAST_DAYS:
+        problem = f"{count} days, the first {window} only to look back on, leave too few to trade on"
+        raise DataError("prices", problem, f"give {window + 1 + LEAST_DAYS} or more")
     return window + int(start * room), window + int(end * room)

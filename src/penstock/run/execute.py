@@ -23,10 +23,11 @@ from penstock.engine.engine import Engine
 from penstock.engine.parts import saved_by
 from penstock.engine.plan import Plan
 from penstock.engine.tuning.threads import set_threads
-from penstock.recipes.job import Job, Supplied
+from penstock.recipes.job import Job, Part, Supplied
 from penstock.recipes.recipe import Recipe, recipe_from
 from penstock.run.finish import finish, launcher
 from penstock.run.folder import CHECKPOINTS, DATA, METRICS, MODEL, PARTS, RECIPE, SKIPPED, new_folder
+from penstock.run.kept import keep, take_kept
 from penstock.run.progress import MetricsFile, ProgressBar, RecipeFile
 from penstock.run.show import make_console, show_facts
 from penstock.run.signals import stopping
@@ -128,24 +129,34 @@ def _resume(folder: Path, supplied: Supplied, console: Console, checkpoint: str 
 def _make_parts(
     job: Job, folder: Path, supplied: Supplied, console: Console, ranks: Ranks, asked: Sequence[int]
 ) -> None:
-    """Train what the job needs first, or go on with it, or take what is there already. `asked`: signals so far."""
-    again = f"go on with: {launcher(ranks)} resume {folder}"
+    """Train what the job needs first, or go on with it, or take what is there or was kept. `asked`: signals so far."""
     for part in job.parts:
         place = folder / PARTS / part.recipe.task / part.name
-        recipe = part.recipe.model_copy(update={"runs": str(folder / PARTS), "name": part.name})
         if not ranks.from_first((place / MODEL).is_dir()):
-            console.print(f"{'first':<12}{part.words}", highlight=False)
-            if number := ranks.from_first(asked[0] if asked else 0):
-                raise Interrupted(number, folder, "stopped by a signal", again)
-            try:
-                with forked(), console.status(""):
-                    if ranks.from_first((place / RECIPE).is_file()):
-                        resume(place, supplied, Console(file=io.StringIO()), ranks=ranks)
-                    else:
-                        train(recipe, supplied, Console(file=io.StringIO()), ranks)
-            except Interrupted as error:
-                raise Interrupted(error.code - 128, folder, error.problem, again) from None
+            taken = ranks.from_first(ranks.first and take_kept(part, place))
+            said = f"{part.words}; it was trained before" if taken else part.words
+            console.print(f"{'first':<12}{said}", highlight=False)
+            if not taken:
+                with console.status(""):
+                    _train_part(part, folder, place, supplied, ranks, asked)
         part.take(place)
+
+
+def _train_part(part: Part, folder: Path, place: Path, supplied: Supplied, ranks: Ranks, asked: Sequence[int]) -> None:
+    recipe = part.recipe.model_copy(update={"runs": str(folder / PARTS), "name": part.name})
+    again = f"go on with: {launcher(ranks)} resume {folder}"
+    if number := ranks.from_first(asked[0] if asked else 0):
+        raise Interrupted(number, folder, "stopped by a signal", again)
+    try:
+        with forked():
+            if ranks.from_first((place / RECIPE).is_file()):
+                resume(place, supplied, Console(file=io.StringIO()), ranks=ranks)
+            else:
+                train(recipe, supplied, Console(file=io.StringIO()), ranks)
+    except Interrupted as error:
+        raise Interrupted(error.code - 128, folder, error.problem, again) from None
+    if ranks.first:
+        keep(part, place)
 
 
 def _console_of(ranks: Ranks, console: Console | None) -> Console:

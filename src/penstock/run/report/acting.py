@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from penstock.run.report.markup import Html, Section, element, figure, film, join, number
-from penstock.run.report.plots import Line, curves
+from penstock.run.report.markup import Html, Section, element, join, number, picture
+from penstock.run.report.named_curves import COLOURS, named_curves, series
+from penstock.run.report.plots import Line
 from penstock.run.report.records import RunRecord
-from penstock.run.report.svg import FIRST, SECOND, THIRD
-from penstock.run.report.training import series
 
 _CURVES = (
     ("entropy", "Entropy", "how much is left to chance, in nats"),
@@ -20,7 +19,6 @@ _CURVES = (
     ("epsilon", "Epsilon", "share of actions at random"),
 )
 """What the log of a training may have, the title, and what it is."""
-_COLOURS = ((FIRST, "first"), (SECOND, "second"), (THIRD, "third"))
 
 
 def acting(run: RunRecord) -> Section | None:
@@ -44,7 +42,7 @@ def acting(run: RunRecord) -> Section | None:
     found = [plot for plot in plots if plot is not None]
     if not found:
         return None
-    moving = film(run.episode, "The best episode of the test")
+    moving = picture(run.episode, "The best episode of the test")
     shown = [_filmed(moving)] if moving is not None else []
     return Section("acting", "Acting", join([*_said(run), *shown, element("div", *found, class_="figures")]))
 
@@ -84,16 +82,5 @@ def _times_and(run: RunRecord) -> tuple[list[float], list[float]]:
 def _figure(
     title: str, note: str, lines: Sequence[tuple[str, list[float], list[float]]], across: str = "frames"
 ) -> Html | None:
-    drawn = [(line, colour) for line, colour in zip(lines, _COLOURS, strict=False) if line[1]]
-    if not drawn:
-        return None
-    words = "; ".join(f"{name} from {number(y[0])} to {number(y[-1])}" for (name, _, y), _ in drawn)
-    label = f"{title} over {across}: {words}."
-    curve = curves(
-        f"acting-{title.casefold().replace(' ', '-')}",
-        label,
-        [Line(x, y, colour) for (_, x, y), (colour, _) in drawn],
-        across,
-    )
-    keys = [(kind, name) for (name, _, _), (_, kind) in drawn]
-    return figure(title, curve, keys if len(keys) > 1 else (), note)
+    drawn = {name: Line(x, y, colour) for (name, x, y), colour in zip(lines, COLOURS, strict=False) if x}
+    return named_curves(f"acting-{title.casefold().replace(' ', '-')}", title, drawn, across, note=note)

@@ -12,13 +12,12 @@ from pydantic import Field, ValidationError, field_validator
 
 from penstock.core.errors import CheckpointError
 from penstock.core.files import finite, read_json
-from penstock.recipes.films import EPISODE
+from penstock.recipes.grown import EPISODE, FILM, TEXTS, sheets_in
 from penstock.recipes.recipe import TASKS
-from penstock.recipes.samples import SAMPLES
-from penstock.recipes.sheets import FILM, sheets_in
 from penstock.recipes.times import TIMES, read_times
 from penstock.run.report.findings import (
     Baseline,
+    BoardGames,
     Classification,
     Forecast,
     Looks,
@@ -104,6 +103,7 @@ class EvaluationRecord(Record):
     looks: list[Looks] = Field(default_factory=list)
     forecast: Forecast | None = None
     trading: Traders | None = None
+    board: BoardGames | None = None
     memory: Memory | None = None
     reconstruction: Reconstruction | None = None
     making: Making | None = None
@@ -202,7 +202,7 @@ def read_run(folder: Path) -> RunRecord:
         data=_optional(DataRecord, folder / "data.json"),
         evaluation=_optional(EvaluationRecord, folder / "evaluation.json"),
         summary=summary,
-        samples=_samples(folder / SAMPLES),
+        samples=_samples(folder / TEXTS),
         sheets=[(step, _as_text(path, "png")) for step, path in _few(sheets_in(folder))],
         film=_as_text(folder / FILM, "gif") if (folder / FILM).exists() else None,
         times=dict(read_times(folder / TIMES)),
