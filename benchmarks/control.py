@@ -51,10 +51,17 @@ class Case:
     seeds: int = 5
     solved: int | None = None
     published: str = ""
+    frames: int | None = None
+    """The recipe's own, if not given."""
     peer: str | None = None
     """An environment in which Stable-Baselines3 learns beside it, for as many frames."""
     long: bool = False
     """Takes more than two minutes a seed."""
+
+    def settings(self, frames: int | None = None) -> str:
+        """Its words with so many frames, or its own."""
+        chosen = frames or self.frames
+        return f"{self.words} --frames {chosen}" if chosen else self.words
 
     def reached(self, returns: list[float]) -> bool:
         """Whether it is as good as was wanted."""
@@ -63,34 +70,34 @@ class Case:
         return statistics.fmean(returns) >= self.bar
 
 
-FRAMES = 100_000
-"""Of the case beside a peer."""
 CASES = {
     "cartpole-ppo": Case(("CartPole-v1, PPO", "CartPole-v1，PPO"), "--env cartpole", 500, solved=4),
     "cartpole-dqn": Case(("CartPole-v1, DQN", "CartPole-v1，DQN"), "--env cartpole --algorithm dqn", 475),
-    "acrobot": Case(("Acrobot-v1, PPO", "Acrobot-v1，PPO"), "--env Acrobot-v1 --frames 200000", -80, published="-80"),
+    "acrobot": Case(("Acrobot-v1, PPO", "Acrobot-v1，PPO"), "--env Acrobot-v1", -80, published="-80", frames=200_000),
     "mountain-car": Case(
         ("MountainCar-v0, PPO", "MountainCar-v0，PPO"),
-        "--env MountainCar-v0 --frames 1000000 --rollout.steps 16 --rollout.rounds 4 --rollout.decay 0.98"
-        " --batch-size 256",
+        "--env MountainCar-v0 --rollout.steps 16 --rollout.rounds 4 --rollout.decay 0.98 --batch-size 256",
         -110,
         published="-110",
+        frames=1_000_000,
     ),
     "pendulum": Case(("Pendulum-v1, SAC", "Pendulum-v1，SAC"), "--env pendulum", -160, published="-160"),
     "lunar-lander": Case(
         ("LunarLander-v3, PPO", "LunarLander-v3，PPO"),
-        "--env LunarLander-v3 --frames 1000000 --environments 16 --rollout.steps 1024 --rollout.rounds 4"
+        "--env LunarLander-v3 --environments 16 --rollout.steps 1024 --rollout.rounds 4"
         " --rollout.decay 0.98 --discount 0.999 --policy.entropy-weight 0.01 --optim.lr 1e-3",
         200,
         published="200",
+        frames=1_000_000,
         long=True,
     ),
     "hopper": Case(
-        (f"Hopper-v5, SAC, {FRAMES:,} frames", f"Hopper-v5，SAC，{FRAMES:,} 帧"),
-        f"--env Hopper-v5 --frames {FRAMES} --environments 1 --replay.batches 1 --replay.warmup 10000"
+        ("Hopper-v5, SAC, 100,000 frames", "Hopper-v5，SAC，10 万帧"),
+        "--env Hopper-v5 --environments 1 --replay.batches 1 --replay.warmup 10000"
         " --batch-size 256 --net.hidden 256 256 --optim.lr 3e-4 --optim.schedule constant",
         2000,
         seeds=3,
+        frames=100_000,
         peer="Hopper-v5",
         long=True,
     ),
@@ -139,7 +146,7 @@ def result_of(name: str, case: Case, rows: list[dict[str, Any]]) -> dict[str, An
     return {
         "case": case.title,
         "command": f"python benchmarks/control.py {name}",
-        "trains": f"penstock train control {case.words} --seed 0..{case.seeds - 1}",
+        "trains": f"penstock train control {case.settings()} --seed 0..{case.seeds - 1}",
         "seeds": len(rows),
         "interquartile_mean": round(float(interquartile_mean(torch.tensor(returns))), 2),
         "interval": [round(low, 2), round(high, 2)],
@@ -168,13 +175,12 @@ def main() -> None:
     whole = given.frames is None and given.seeds is None
     for name in given.cases or [name for name, case in CASES.items() if not case.long]:
         case, rows, theirs = CASES[name], [], []
-        words = case.words if given.frames is None else f"{case.words} --frames {given.frames}"
         with tempfile.TemporaryDirectory() as runs:
             for seed in range(given.seeds or case.seeds):
-                rows.append(measure(words, seed, runs))
+                rows.append(measure(case.settings(given.frames), seed, runs))
                 print(name, rows[-1], flush=True)
-                if case.peer and given.peers:
-                    theirs.append(measure_peer(given.peers, case.peer, given.frames or FRAMES, seed))
+                if case.peer and case.frames and given.peers:
+                    theirs.append(measure_peer(given.peers, case.peer, given.frames or case.frames, seed))
                     print("its peer", theirs[-1], flush=True)
         found = result_of(name, case, rows) | ({"peer": theirs} if theirs else {})
         told = f"interquartile mean {found['interquartile_mean']} {found['interval']}, mean {found['mean']}"

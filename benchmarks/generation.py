@@ -82,16 +82,15 @@ CASES = {
 }
 
 
-def trained(words: str, name: str, runs: Path) -> tuple[penstock.Run, float]:
-    """A run, trained unless it is there, and the seconds of its process."""
+def trained(words: str, name: str, runs: Path) -> penstock.Run:
+    """A run, trained unless it is there."""
     folder = runs / words.split()[0] / name
-    began = time.perf_counter()
     command = [sys.executable, "-m", "penstock"]
     if (folder / "recipe.json").exists() and not (folder / "model").exists():
         subprocess.run([*command, "resume", str(folder)], check=True)
     elif not folder.exists():
         subprocess.run([*command, "train", *shlex.split(words), "--runs", str(runs), "--name", name], check=True)
-    return penstock.load(folder), time.perf_counter() - began
+    return penstock.load(folder)
 
 
 def signed(pixels: np.ndarray) -> Tensor:
@@ -200,12 +199,12 @@ def pictured(name: str, run: penstock.Run, film: bool) -> None:
 def measure(name: str, minutes: float, count: int, runs: Path) -> Mapping[str, Any]:
     """One case."""
     case, load_before, labelled = CASES[name], os.getloadavg()[0], f"{name}-{minutes:g}"
-    judge_run, _ = trained(JUDGE, "judge", runs)
+    judge_run = trained(JUDGE, "judge", runs)
     accuracy = json.loads((judge_run.folder / "evaluation.json").read_text())["metrics"]["accuracy"]
     judge = examiner_from(judge_run.trained, accuracy)
     verb, _, rest = case.words.partition(" ")
     words = f"{verb} --data {DATA} {rest} --minutes {minutes:g} --seed 0"
-    run, seconds = trained(words, labelled, runs)
+    run = trained(words, labelled, runs)
     found = judged(case, run, judge, count)
     reached = found.pop("reached") | {"judge": accuracy >= JUDGE_BAR}
     middle = {"bound": TRUNCATION, **judged(case, run, judge, count, TRUNCATION)} if case.normal else None
@@ -236,7 +235,6 @@ def measure(name: str, minutes: float, count: int, runs: Path) -> Mapping[str, A
         "precision_of_training": summary["precision"],
         "threads": summary["threads"],
         "training_seconds": round(summary["seconds"], 1),
-        "process_seconds": round(seconds, 1),
         "machine": f"{processor()}, {cores()} cores, torch {torch.__version__}",
         "date": datetime.now(UTC).strftime("%Y-%m-%d"),
         "load_before_and_after": [round(value, 1) for value in (load_before, os.getloadavg()[0])],

@@ -4,9 +4,9 @@ python benchmarks/selfplay.py tic-tac-toe [--seeds 0 1 2]
 python benchmarks/selfplay.py connect-four
 python benchmarks/selfplay.py --run runs/selfplay/NAME      a run that is finished already
 
-One thread, the default settings of `penstock train selfplay`; the checkpoint is chosen by validation games, and the
-games that count are others: 200 against each opponent, half of them begun by it. Tic-tac-toe is to lose none to perfect
-play; connect four and go are to win 95 % against chance and against one who looks a move ahead.
+One thread, the default settings of `penstock train selfplay`: the last weights. The games that count are others than
+those that judged it while it learned: 200 against each opponent, half of them begun by it. Tic-tac-toe is to lose none
+to perfect play; connect four and go are to win 95 % against chance and against one who looks a move ahead.
 """
 
 from __future__ import annotations
@@ -55,7 +55,8 @@ def row_of(run: Run) -> dict[str, Any]:
         "without_search": alone,
         "at_random": chance,
         "steps": run.summary["steps"],
-        "kept_step": best["step"] if best else None,
+        "kept": run.summary["kept"],
+        "best_step": best["step"] if best else None,
         "parameters": run.summary["parameters"],
         "training_seconds": run.summary["seconds"],
     }
@@ -79,8 +80,9 @@ def main() -> None:
     if given.run is not None:
         run = penstock.load(given.run)
         game, rows = run.recipe.data, [row_of(run)]
+        kept = run.recipe.keep
     else:
-        game = given.game
+        game, kept = given.game, "last"
         with tempfile.TemporaryDirectory() as folder:
             rows = [trained(game, seed, folder) for seed in given.seeds]
     for row in rows:
@@ -88,7 +90,7 @@ def main() -> None:
     result = {
         "case": f"self-play: {game}, default settings",
         "command": f"python benchmarks/selfplay.py {game}",
-        "trains": f"penstock train selfplay --data {game} --threads 1",
+        "trains": f"penstock train selfplay --data {game} --threads 1" + (" --keep best" if kept == "best" else ""),
         "games_each": GAMES,
         "bar": "no game lost to perfect play" if game == "tic-tac-toe" else f"wins >= {BAR} against random, one-ply",
         "reached": all(row["reached"] for row in rows),

@@ -102,6 +102,22 @@ def balanced(found: Found) -> Told:
     return words, f"{ours:.1f} / {theirs:.1f} s = {found['ratio']:.2f} ×; reached: {reached}", f"≤ {found['bar']:g} ×"
 
 
+def beaten(english: str, chinese: str) -> Callable[[Found], Told]:
+    """Of benchmarks/selfplay.py: the worst of its seeds."""
+
+    def row(found: Found) -> Told:
+        told = [seed["metrics"] for seed in found["rows"]]
+        if "losses_perfect" in told[0]:
+            lost = sum(round(found["games_each"] * metrics["losses_perfect"]) for metrics in told)
+            said, wanted = f"{lost} of {len(told) * found['games_each']} lost to perfect play", "0"
+        else:
+            chance, ply = (min(metrics[f"wins_{name}"] for metrics in told) for name in ("random", "one_ply"))
+            said, wanted = f"{100 * chance:.1f} % against chance, {100 * ply:.1f} % one-ply", "≥ 95 %"
+        return (english, chinese), said, wanted
+
+    return row
+
+
 ROWS: dict[str, Callable[[Found], Told]] = {
     "translation-dates": translated(
         "dates in 13 writings to ISO 8601, exactly right", "13 种日期写法转 ISO 8601，完全正确"
@@ -114,6 +130,8 @@ ROWS: dict[str, Callable[[Found], Told]] = {
     "spoken-strings": strings,
     "voice": voices,
     "memory": remembered,
+    "selfplay-tic-tac-toe": beaten("self-play: tic-tac-toe", "自我对弈：井字棋"),
+    "selfplay-connect-four": beaten("self-play: connect four, games won", "自我对弈：四子棋，获胜的棋局"),
     "control-cartpole-ppo": acted,
     "control-cartpole-dqn": acted,
     "control-acrobot": acted,

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import torch
+from torch import nn
 
 import penstock as api
 from penstock.core.errors import PenstockError, RecipeError
@@ -177,6 +178,12 @@ def test_what_is_left_open_is_decided_by_what_is_seen_and_done() -> None:
     assert [recipe.model for recipe in chosen.values()] == ["mlp", "mlp", "table"]
     assert (chosen["cartpole"].steps, chosen["cartpole"].batch_size) == (32 * 24, 512)
     assert chosen["pendulum"].steps == (20_000 // 8 - 100) * 2
+    assert [recipe.net.layer_norm for recipe in chosen.values()] == [False] * 3
+    deep = built(algorithm="dqn")
+    assert deep.recipe.net.layer_norm
+    assert any(isinstance(part, nn.LayerNorm) for part in deep.trained.objective.modules())
+    where = {"cartpole": 50, "trading": 20, "Acrobot-v1": 20}
+    assert {env: built(env=env).recipe.measure.validation for env in where} == where
     for recipe in chosen.values():
         assert recipe_from(json.loads(json.dumps(recipe.dump()))).build(Supplied()).recipe == recipe
 

@@ -83,6 +83,13 @@ def test_settings_reach_the_game() -> None:
     assert not [name for name, _ in made.discriminator.named_parameters() if "parametrizations" in name]
 
 
+def test_a_discriminator_that_nothing_else_bounds_has_its_batches_normalised() -> None:
+    for gan in ({}, {"r1": 1.0}, {"spectral": True}):
+        made = built(gan=gan)
+        assert len(made.penalties) == ("r1" in gan)
+        assert any(isinstance(layer, nn.BatchNorm2d) for layer in made.discriminator.modules()) == (not gan)
+
+
 def test_open_choices_follow_the_model() -> None:
     found = {model: resolved(Generate.parse({"model": model}), 1000) for model in (*GAMES, *METHODS)}
     assert found["sagan"].optim.discriminator_lr == pytest.approx(4 * found["sagan"].optim.lr)

@@ -56,6 +56,9 @@ def test_each_goes_on_bit_for_bit_and_is_judged_again_alike(
     again = penstock("evaluate whole --format json")
     assert again.code == 0, again.err
     assert json.loads(again.out) == pytest.approx(found["metrics"])
+    head, row = penstock("predict whole", "").out.splitlines()
+    assert head.startswith("input,prediction,value,probability ")
+    assert -1 <= float(row.split(",")[2]) <= 1
     assert f"test ({6 * len(opponents)})" in penstock("evaluate whole --episodes 6").out
 
 

@@ -214,6 +214,16 @@ def test_what_cannot_be_made_is_refused(tmp_path: Path) -> None:
         GymEnvironment(Maker(name="Blackjack-v1"), count=1)
 
 
+@pytest.mark.parametrize("error", [ModuleNotFoundError, gymnasium.error.DependencyNotInstalled])
+def test_one_that_needs_more_than_is_installed_says_so(error: type[Exception], monkeypatch: pytest.MonkeyPatch) -> None:
+    def make(*_: object, **__: object) -> None:
+        raise error("No module named 'imageio'")
+
+    monkeypatch.setattr(gymnasium, "make", make)
+    with pytest.raises(RecipeError, match=r"imageio.*penstock\[environments,mujoco,atari\]"):
+        Maker(name="CartPole-v1").make()
+
+
 def test_a_state_of_other_environments_is_refused(made: Any) -> None:
     one, two = made(Maker(name="CartPole-v1"), count=1), made(Maker(name="CartPole-v1"), count=2)
     one.reset(0)

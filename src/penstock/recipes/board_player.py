@@ -101,7 +101,9 @@ class BoardPlayer(Trained):
             found = self.found(positions)
             shares = {self.game.action_name(a): float(p) for a, p in enumerate(found.policy[0])}
             best = self.game.action_name(int(found.visits[0].argmax()))
-            answers.append({"input": text, "prediction": best, "value": float(found.value[0]), "probabilities": shares})
+            answers.append(
+                {"input": text, "prediction": best, "value": round(float(found.value[0]), 6), "probabilities": shares}
+            )
         return answers
 
     def judged(self, evaluation: Evaluation, split: str, games: int, precision: str) -> dict[str, Any]:

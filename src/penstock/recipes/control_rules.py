@@ -9,6 +9,7 @@ from penstock.core.settings import Settings
 from penstock.recipes.control_settings import GROUPS, ON_POLICY, TABLES, USUAL, Usual
 from penstock.recipes.controllers import check_spaces, usual_network
 from penstock.recipes.foreign import refuse_unused
+from penstock.recipes.worlds import TRADING
 from penstock.rl.spaces import Box, Discrete, Space
 
 if TYPE_CHECKING:
@@ -19,7 +20,8 @@ S = TypeVar("S", bound=Settings)
 EVALUATIONS = 12
 """How often a policy is judged while it learns."""
 EPISODES, EPISODES_AT_ONCE = 20, 50
-"""By which it is then judged; of our own environments, which are played together, more cost hardly more."""
+"""By which it is then judged; of our own environments, which are played together, more cost hardly more. Of prices all
+episodes are the same days."""
 BATCHES_AN_EPOCH = 1000
 """Of those that learn from what is kept, for which nothing else makes an epoch."""
 
@@ -43,7 +45,9 @@ def resolved(recipe: Control, seen: Space, done: Space, *, own: bool, world: Map
         "optim": recipe.optim.model_copy(update=_optim(recipe, algorithm, usual)),
         "world": _filled(recipe.world, {"normalise": numbers, "normalise_rewards": numbers and gathers, **world}),
         "net": _filled(recipe.net, {"activation": usual.activation, "layer_norm": usual.layer_norm}),
-        "measure": _filled(recipe.measure, {"validation": EPISODES_AT_ONCE if own else EPISODES}),
+        "measure": _filled(
+            recipe.measure, {"validation": EPISODES_AT_ONCE if own and recipe.env != TRADING else EPISODES}
+        ),
         group: _filled(getattr(recipe, group), usual.group),
     }
     choices["net"] = choices["net"].model_copy(update={"hidden": recipe.net.hidden or list(usual.hidden)})

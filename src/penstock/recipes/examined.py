@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from penstock.recipes.generate import Generate
     from penstock.recipes.recipe import Recipe
 
-EXAMINED = 200_000
+EXAMINED = 150_000
 """Training examples that the examiner goes through, within 2 to 30 epochs."""
 EXAMINER = "examiner"
 ELSEWHERE = ("name", "runs", "device", "threads")

@@ -76,7 +76,7 @@ class GanSettings(Settings):
         float | None, Field(gt=0, description="weight of the penalty of WGAN-GP, 10 in its paper; none: no penalty")
     ] = None
     r1: Annotated[
-        float | None, Field(gt=0, description="weight of the penalty R1 on slopes at real examples; by the model")
+        float | None, Field(gt=0, description="weight of the penalty R1 on slopes at real examples; none: no penalty")
     ] = None
     clip: Annotated[
         float | None, Field(gt=0, description="keep the discriminator's weights within +- this, 0.01 in the first WGAN")

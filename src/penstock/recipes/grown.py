@@ -8,7 +8,7 @@ from pathlib import Path
 TEXTS = "samples.jsonl"
 SHEETS, FILM = "samples", "training.gif"
 EPISODE = "best-episode.gif"
-"""Of the test, of a policy."""
+"""The best episode of the test."""
 _NAME = re.compile(r"step-(\d+)\.png")
 
 

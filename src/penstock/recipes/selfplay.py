@@ -55,6 +55,9 @@ class Selfplay(Recipe):
         int | None, Field(ge=1, le=10**9, description="positions a step; by the game if not given")
     ] = None
     monitor: Annotated[str, Field(description="the validation metric that chooses the best weights")] = "return"
+    keep: Annotated[
+        Literal["best", "last"], Field(description="which weights to end with: the best on validation, or the last")
+    ] = "last"
     precision: Annotated[
         Literal["auto", "float32", "bf16", "fp16"], Field(description="of the layers as they learn")
     ] = "float32"

@@ -76,7 +76,7 @@ class SelfplayOptim(OptimSettings):
 class JudgedSettings(Settings):
     """How many games are played against each opponent to judge, without noise."""
 
-    validation: Annotated[int, Field(ge=1, le=10**6, description="games after which the best weights are chosen")] = 20
+    validation: Annotated[int, Field(ge=1, le=10**6, description="games that judge it while it learns")] = 20
     test: Annotated[int, Field(ge=1, le=10**6, description="games of the test")] = 100
 
 

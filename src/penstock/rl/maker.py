@@ -17,6 +17,7 @@ from penstock.core.errors import RecipeError, suggest
 Made = tuple[gymnasium.Env[Any, Any], int | None]
 """An environment without a time limit, and the limit."""
 
+_INSTALL = "install that; of Gymnasium's own: pip install 'penstock[environments,mujoco,atari]'"
 _MODES = {"pixels": ("rgb_array",), "letters": ("ansi", "rgb_array")}
 """What Gymnasium calls the ways of showing, the first that an environment has."""
 
@@ -64,9 +65,9 @@ class Maker:
                 return Atari(self.name, lives=self.lives, **options), self.limit
             spec = gymnasium.spec(self.name)
             env = gymnasium.make(spec, max_episode_steps=-1, disable_env_checker=True, **options)
-        except gymnasium.error.DependencyNotInstalled as error:
-            raise RecipeError(self.name, f"needs more than is installed ({error})", "install that") from error
         except (gymnasium.error.Error, ModuleNotFoundError) as error:
+            if isinstance(error, gymnasium.error.DependencyNotInstalled) or self.name in gymnasium.registry:
+                raise RecipeError(self.name, f"needs more than is installed ({error})", _INSTALL) from error
             remedy = suggest(self.name, gymnasium.registry)
             raise RecipeError("env", f"there is no environment {self.name!r} ({error})", remedy) from error
         except TypeError as error:

@@ -148,6 +148,16 @@ class Run:
         recipe = self.recipe if episodes is None else self.recipe.judged_by(episodes)
         return recipe.examine(self.trained, self._data, fingerprint, data)
 
+    def against(self, lines: Iterable[str], say: Callable[[str], None], *, second: bool = False) -> None:
+        """A board game against whoever gives `lines`, a move each; `second`: the model begins.
+
+        Raises RecipeError of other models.
+        """
+        from penstock.recipes.board_player import BoardPlayer
+        from penstock.recipes.board_talk import talk
+
+        talk(self._able(self.trained, BoardPlayer, "play"), iter(lines), say, second=second)
+
     def play(self, *, episodes: int = 1, seed: int = 0, sampled: bool = False, letters: bool = False) -> Show:
         """Episodes of a policy to look at, step by step: `penstock play`.
 
@@ -161,16 +171,6 @@ class Run:
         recipe, trained = self._able(self.recipe, Control, "play"), self._able(self.trained, Playing, "play")
         shown: Shown = "letters" if letters else "pixels"
         return show(recipe, trained, episodes=episodes, seed=seed, sampled=sampled, shown=shown)
-
-    def against(self, lines: Iterable[str], say: Callable[[str], None], *, second: bool = False) -> None:
-        """A board game against whoever gives `lines`, a move each; `second`: the model begins.
-
-        Raises RecipeError of other models.
-        """
-        from penstock.recipes.board_player import BoardPlayer
-        from penstock.recipes.board_talk import talk
-
-        talk(self._able(self.trained, BoardPlayer, "play"), iter(lines), say, second=second)
 
     def report(self) -> Path:
         """Write the report page again; returns its path."""

@@ -102,8 +102,8 @@ class EvaluationRecord(Record):
     regression: Regression | None = None
     looks: list[Looks] = Field(default_factory=list)
     forecast: Forecast | None = None
-    trading: Traders | None = None
     board: BoardGames | None = None
+    trading: Traders | None = None
     memory: Memory | None = None
     reconstruction: Reconstruction | None = None
     making: Making | None = None
