@@ -19,15 +19,16 @@ if TYPE_CHECKING:
 class Play(Verb):
     """What to show, and where."""
 
-    usage = "penstock play RUN [--episodes N] [--seed N] [--sampled] [--window | --output FILE]"
+    usage = "penstock play RUN [--episodes N] [--seed N] [--sampled] [--window | --output FILE] [--second]"
     summary = (
         "Let a policy act and look on: in the terminal, in a window, or in a film, .gif or .mp4. The same seed makes "
-        "the same."
+        "the same. Against a model of a board game one plays oneself, in the terminal."
     )
     examples = (
         "penstock play runs/control/cartpole-ppo-mlp",
         "penstock play runs/control/pendulum-sac-mlp --episodes 3 --window",
         "penstock play runs/control/cartpole-ppo-mlp --sampled --output play.gif",
+        "penstock play runs/selfplay/connect-four-cnn --second",
     )
     positional = ("run",)
 
@@ -39,6 +40,7 @@ class Play(Verb):
     ] = False
     window: Annotated[bool, Field(description="in a window; else in the terminal")] = False
     output: Annotated[str | None, Field(description="a film to write, .gif or .mp4")] = None
+    second: Annotated[bool, Field(description="let the model begin (selfplay); else one begins oneself")] = False
     trust_env: Annotated[bool, Field(description="run the code of an environment of your own")] = False
     runs: Annotated[str, Field(description="the folder of all runs")] = "runs"
 
@@ -57,9 +59,11 @@ def run(words: Sequence[str]) -> int:
     if place is not None:
         check_film(place)
     letters = place is None and not given.window
-    acts = load(given.run, runs=given.runs, trust_env=given.trust_env).play(
-        episodes=given.episodes, seed=given.seed, sampled=given.sampled, letters=letters
-    )
+    found = load(given.run, runs=given.runs, trust_env=given.trust_env)
+    if found.recipe.task == "selfplay":
+        found.against(sys.stdin, print, second=given.second)
+        return 0
+    acts = found.play(episodes=given.episodes, seed=given.seed, sampled=given.sampled, letters=letters)
     if place is not None:
         nth = every_nth(acts.rate)
         chosen = (frame for frame in _told(acts) if frame.last or frame.step % nth == 0)
