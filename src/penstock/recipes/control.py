@@ -53,7 +53,7 @@ class Control(Recipe):
     example: ClassVar[str] = "penstock train control --env pendulum --algorithm sac"
     activity: ClassVar[str] = "control"
     headline: ClassVar[Sequence[str]] = ("return",)
-    use: ClassVar[str] = "penstock evaluate {run}"
+    use: ClassVar[str] = "penstock play {run}"
     python_use: ClassVar[str] = "run.evaluate()"
 
     data: Annotated[

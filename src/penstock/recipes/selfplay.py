@@ -38,7 +38,7 @@ class Selfplay(Recipe):
     example: ClassVar[str] = "penstock train selfplay --data connect-four"
     activity: ClassVar[str] = "self-play"
     headline: ClassVar[Sequence[str]] = ("return",)
-    use: ClassVar[str] = "penstock evaluate {run}"
+    use: ClassVar[str] = "penstock play {run}"
     python_use: ClassVar[str] = 'run.predict("")'
 
     data: Annotated[
