@@ -29,14 +29,17 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import torch
 from machine import processor
+from torch import Tensor
 
 from penstock.core.machine import cores
 from penstock.data.named import locate
 from penstock.recipes.worlds import days_of
-from penstock.rl.judge import by_plan, judge
+from penstock.rl.judge import judge
 from penstock.rl.markets import Prices, Reversion, random_walk, reversion
-from penstock.rl.trading import WINDOW, Trading
+from penstock.rl.tensor_environment import State
+from penstock.rl.trading import DAY, HELD, WINDOW, Trading
 
 RESULTS = Path(__file__).parent / "results"
 DAYS = 20_000
@@ -98,8 +101,13 @@ def measure(case: Case, seed: int, folder: Path) -> dict[str, Any]:
 def known(market: Reversion) -> dict[str, Any]:
     """What one earns on the days of the test who sees how far the price is from its level."""
     first, last = days_of(len(market.prices), "test", WINDOW)
-    world = Trading(market.prices, count=1, first=first, last=last)
-    return judge(world, by_plan(world, market.target(BAND))).measures()
+    plan = market.target(BAND)
+
+    def trade(seen: Tensor, state: State) -> Tensor:
+        wanted = plan[state[DAY]]
+        return torch.where(wanted.isnan(), state[HELD], wanted)
+
+    return judge(Trading(market.prices, count=1, first=first, last=last), trade).measures()
 
 
 def growth(measures: dict[str, float]) -> float:

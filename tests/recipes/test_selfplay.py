@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -167,3 +168,20 @@ def test_one_can_play_against_it(run: Any) -> None:
     assert begun[1].startswith("I play ")
     assert begun[2].count("X") == 1
     assert begun[-1] == "the game was left"
+
+
+def test_a_game_against_what_was_learned(penstock: Command, here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert penstock(f"train selfplay --steps 2 {FEW} --name run").code == 0
+    typed = ["b2", "b2", "here", "\n", *(f"{column}{row}" for column in "abc" for row in "123")]  # one is always free
+    for words, begins in (("", " 2  .  X  . "), ("--second", " 3  ")):
+        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO("\n".join(typed).encode() + b"\n\xff")))
+        outcome = penstock(f"play run {words}")
+        assert outcome.code == 0, outcome.err
+        assert begins in outcome.out
+        assert outcome.out.strip().splitlines()[-1] in ("a draw", "you have won", "I have won")
+        assert "there is no move 'here'; moves are a3 to c1" in outcome.out
+        assert outcome.out.count("I play ") >= 2
+    for flag in ("--window", "--sampled", "--episodes 3", "--seed 1", "--output game.gif"):
+        penstock(f"play run {flag}").refused(2, flag.split()[0], "nothing to look at", "leave it out")
+    assert penstock("train control --steps 1 --threads 1 --measure.validation 1 --measure.test 1 --name pole").code == 0
+    penstock("play pole --second").refused(2, "--second", "there is no game")

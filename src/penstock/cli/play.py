@@ -22,13 +22,13 @@ class Play(Verb):
     usage = "penstock play RUN [--episodes N] [--seed N] [--sampled] [--window | --output FILE] [--second]"
     summary = (
         "Let a policy act and look on: in the terminal, in a window, or in a film, .gif or .mp4. The same seed makes "
-        "the same. Against a model of a board game one plays oneself, in the terminal."
+        "the same. Against a model that has learned a board game, play yourself: a move a line."
     )
     examples = (
         "penstock play runs/control/cartpole-ppo-mlp",
         "penstock play runs/control/pendulum-sac-mlp --episodes 3 --window",
         "penstock play runs/control/cartpole-ppo-mlp --sampled --output play.gif",
-        "penstock play runs/selfplay/connect-four-cnn --second",
+        "penstock play runs/selfplay/tic-tac-toe-cnn --second",
     )
     positional = ("run",)
 
@@ -40,7 +40,7 @@ class Play(Verb):
     ] = False
     window: Annotated[bool, Field(description="in a window; else in the terminal")] = False
     output: Annotated[str | None, Field(description="a film to write, .gif or .mp4")] = None
-    second: Annotated[bool, Field(description="let the model begin (selfplay); else one begins oneself")] = False
+    second: Annotated[bool, Field(description="of a board game: let the model begin")] = False
     trust_env: Annotated[bool, Field(description="run the code of an environment of your own")] = False
     runs: Annotated[str, Field(description="the folder of all runs")] = "runs"
 
@@ -58,12 +58,23 @@ def run(words: Sequence[str]) -> int:
 
     if place is not None:
         check_film(place)
-    letters = place is None and not given.window
-    found = load(given.run, runs=given.runs, trust_env=given.trust_env)
-    if found.recipe.task == "selfplay":
-        found.against(sys.stdin, print, second=given.second)
+    loaded = load(given.run, runs=given.runs, trust_env=given.trust_env)
+    if loaded.recipe.task == "selfplay":
+        _alone(
+            given,
+            "there is a game to be played, and nothing to look at",
+            "episodes",
+            "seed",
+            "sampled",
+            "window",
+            "output",
+        )
+        typed = (line.decode("utf-8", "replace") for line in sys.stdin.buffer)
+        loaded.against(typed, print, second=given.second)
         return 0
-    acts = found.play(episodes=given.episodes, seed=given.seed, sampled=given.sampled, letters=letters)
+    _alone(given, "there is no game in which somebody begins", "second")
+    letters = place is None and not given.window
+    acts = loaded.play(episodes=given.episodes, seed=given.seed, sampled=given.sampled, letters=letters)
     if place is not None:
         nth = every_nth(acts.rate)
         chosen = (frame for frame in _told(acts) if frame.last or frame.step % nth == 0)
@@ -78,6 +89,13 @@ def run(words: Sequence[str]) -> int:
 
         in_terminal(acts, acts.rate)
     return 0
+
+
+def _alone(given: Play, why: str, *others: str) -> None:
+    """Raises RecipeError for the first flag among those that have no meaning here."""
+    for name in others:
+        if name in given.model_fields_set:
+            raise RecipeError(f"--{name}", why, "leave it out")
 
 
 def _told(frames: Iterable[Frame]) -> Iterator[Frame]:

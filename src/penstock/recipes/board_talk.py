@@ -45,7 +45,7 @@ def talk(player: BoardPlayer, lines: Iterator[str], say: Callable[[str], None], 
             if not line.strip():
                 continue
             try:
-                action = game.action_named(line)
+                action = game.action_named(line.strip())
                 if not position.legal[0, action]:
                     raise RecipeError("move", f"{line.strip()!r} is not allowed now", "give another")
             except RecipeError as error:
