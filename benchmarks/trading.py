@@ -48,7 +48,7 @@ BAND = 0.008
 """Of the gap, within which one who knows it does nothing: the best on the days of training, to a few thousandths."""
 SHARE, LOSS, LITTLE = 0.6, 0.02, 0.1
 MANY = (
-    "--environments 512 --rollout.steps 16 --rollout.rounds 3 --batch-size 2048 --rollout.decay 0.8 --discount 0.9"
+    "--environments 512 --rollout.steps 16 --rollout.rounds 3 --batch-size 2048 --rollout.decay 0.9 --discount 0.95"
     " --net.hidden 32 --world.normalise --measure.test 8 --measure.validation 1 --no-measure.film"
 )
 
