@@ -218,10 +218,10 @@ USUAL: Mapping[str, Usual] = {
         group={"capacity": 20_000, "warmup": 1000, "batches": 4, "reach": 10},
     ),
     "sac": Usual(
-        frames=20_000,
+        frames=50_000,
         environments=8,
         batch_size=128,
-        lr=2e-3,
+        lr=1e-3,
         hidden=(64, 64),
         group={"capacity": 200_000, "warmup": 800, "batches": 2, "reach": 1},
     ),
