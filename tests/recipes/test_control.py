@@ -177,7 +177,7 @@ def test_what_is_left_open_is_decided_by_what_is_seen_and_done() -> None:
     assert [recipe.algorithm for recipe in chosen.values()] == ["ppo", "sac", "q-learning"]
     assert [recipe.model for recipe in chosen.values()] == ["mlp", "mlp", "table"]
     assert (chosen["cartpole"].steps, chosen["cartpole"].batch_size) == (32 * 24, 512)
-    assert chosen["pendulum"].steps == (20_000 // 8 - 100) * 2
+    assert chosen["pendulum"].steps == (50_000 // 8 - 100) * 2
     assert [recipe.net.layer_norm for recipe in chosen.values()] == [False] * 3
     deep = built(algorithm="dqn")
     assert deep.recipe.net.layer_norm
