@@ -30,7 +30,7 @@ from penstock.core.machine import cores
 from penstock.rl.cartpole import CartPole
 from penstock.rl.environment import Environment
 from penstock.rl.gym_environment import GymEnvironment
-from penstock.rl.single import Maker
+from penstock.rl.maker import Maker
 
 RESULTS = Path(__file__).parent / "results" / "environments.json"
 BAR_STEPS, BAR_SHARE = 1_000_000, 0.95

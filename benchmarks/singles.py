@@ -74,6 +74,50 @@ def voices(found: Found) -> Told:
     return words, f"{100 * found['target']:.0f} %, {100 * found['digit']:.0f} %", wanted
 
 
+def acted(found: Found) -> Told:
+    """Of benchmarks/control.py."""
+    english, chinese = found["case"]
+    low, high = found["interval"]
+    seeds = found["seeds"]
+    words = (
+        f"{english}: return, interquartile mean of {seeds} seeds (95 % interval)",
+        f"{chinese}：回报，{seeds} 个种子的四分位均值（95 % 区间）",
+    )
+    if found["solved"] is None:
+        return words, f"{found['interquartile_mean']:.1f} ({low:.1f} – {high:.1f})", f"≥ {found['bar']:g}"
+    reached = sum(row["return"] >= found["bar"] for row in found["rows"])
+    said = f"{found['interquartile_mean']:.1f} ({low:.1f} – {high:.1f}), {reached} of {seeds} at {found['bar']:g}"
+    return words, said, f"{found['solved']} of {seeds} at {found['bar']:g}"
+
+
+def balanced(found: Found) -> Told:
+    """Of benchmarks/control_race.py."""
+    name = found["algorithm"].upper()
+    words = (
+        f"CartPole-v1, {name}: seconds of a process until a return of 475, beside Stable-Baselines3",
+        f"CartPole-v1，{name}：进程启动到回报 475 的秒数，相对于 Stable-Baselines3",
+    )
+    ours, theirs = found["seconds"].values()
+    reached = ", ".join(f"{count} of {found['rounds']}" for count in found["reached"].values())
+    return words, f"{ours:.1f} / {theirs:.1f} s = {found['ratio']:.2f} ×; reached: {reached}", f"≤ {found['bar']:g} ×"
+
+
+def beaten(english: str, chinese: str) -> Callable[[Found], Told]:
+    """Of benchmarks/selfplay.py: the worst of its seeds."""
+
+    def row(found: Found) -> Told:
+        told = [seed["metrics"] for seed in found["rows"]]
+        if "losses_perfect" in told[0]:
+            lost = sum(round(found["games_each"] * metrics["losses_perfect"]) for metrics in told)
+            said, wanted = f"{lost} of {len(told) * found['games_each']} lost to perfect play", "0"
+        else:
+            chance, ply = (min(metrics[f"wins_{name}"] for metrics in told) for name in ("random", "one_ply"))
+            said, wanted = f"{100 * chance:.1f} % against chance, {100 * ply:.1f} % one-ply", "≥ 95 %"
+        return (english, chinese), said, wanted
+
+    return row
+
+
 ROWS: dict[str, Callable[[Found], Told]] = {
     "translation-dates": translated(
         "dates in 13 writings to ISO 8601, exactly right", "13 种日期写法转 ISO 8601，完全正确"
@@ -86,6 +130,17 @@ ROWS: dict[str, Callable[[Found], Told]] = {
     "spoken-strings": strings,
     "voice": voices,
     "memory": remembered,
+    "selfplay-tic-tac-toe": beaten("self-play: tic-tac-toe", "自我对弈：井字棋"),
+    "selfplay-connect-four": beaten("self-play: connect four, games won", "自我对弈：四子棋，获胜的棋局"),
+    "control-cartpole-ppo": acted,
+    "control-cartpole-dqn": acted,
+    "control-acrobot": acted,
+    "control-mountain-car": acted,
+    "control-pendulum": acted,
+    "control-lunar-lander": acted,
+    "control-hopper": acted,
+    "control-race-ppo": balanced,
+    "control-race-dqn": balanced,
 }
 
 

@@ -409,6 +409,10 @@ ACTED = (
     "--environments 4 --rollout.steps 8 --batch-size 8 --net.hidden 8 --evaluate-every 0.2 --ema 0.9"
     " --measure.validation 2 --measure.test 4"
 )
+FOUGHT = (
+    "--batch-size 8 --play.games 3 --play.moves 4 --play.capacity 40 --search.simulations 3 --net.width 4"
+    " --net.layers 1 --evaluate-every 0.5 --ema 0.9 --measure.validation 2 --measure.test 4"
+)
 HEARD = "--batch-size 8 --evaluate-every 0.5 --ema 0.9 --net.width 8 --net.dropout 0.3 --accumulate 2"
 
 
@@ -427,6 +431,8 @@ def words_for() -> Callable[[str, str, Path], list[str]]:
             return [*words, *HEARD.split(), "--data", *where]
         if task == "control":
             return [*words, *ACTED.split()]
+        if task == "selfplay":
+            return [*words, *FOUGHT.split()]
         if task == "reconstruct":
             return [*words, *CODED.split()]
         if task == "tag":

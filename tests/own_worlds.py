@@ -66,3 +66,18 @@ class Kept(Walk):
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.place, self.steps = state["place"], state["steps"]
+
+
+class Painted(Walk):
+    """The same, and it can be looked at."""
+
+    metadata = {"render_modes": ["ansi", "rgb_array"], "render_fps": 12}  # noqa: RUF012 - as Gymnasium has it
+
+    def __init__(self, render_mode: str | None = None) -> None:
+        super().__init__()
+        self.render_mode = render_mode
+
+    def render(self) -> Any:
+        if self.render_mode == "ansi":
+            return f"after {self.steps}"
+        return np.full((8, 12, 3), self.steps, np.uint8)

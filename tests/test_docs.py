@@ -31,6 +31,7 @@ PAGES = {
     "language": ("docs/language.md", "docs/language.zh.md"),
     "generate": ("docs/generate.md", "docs/generate.zh.md"),
     "control": ("docs/control.md", "docs/control.zh.md"),
+    "games": ("docs/games.md", "docs/games.zh.md"),
 }
 BOTH = [name for pair in PAGES.values() for name in pair]
 ALL = [*BOTH, "CONTRIBUTING.md", "CHANGELOG.md", "docs/reference.md"]
@@ -64,7 +65,8 @@ def verb_options(verb: str) -> type[Verb]:
 
 def every_flag() -> set[str]:
     settings = [recipe_type(task) for task in TASKS] + [verb_options(verb) for verb in VERBS if verb != "train"]
-    texts = {flag.text for kind in settings for flag in flags_of(kind)}
+    flags = [flag for kind in settings for flag in flags_of(kind)]
+    texts = {flag.text for flag in flags} | {f"--{flag.also}" for flag in flags if flag.also}
     return texts | {"--" + text.rpartition(".")[2] for text in texts} | LATER | OTHER_TOOLS
 
 

@@ -324,7 +324,7 @@ class TestRecipes:
     def test_what_only_the_data_tell(
         self, task: str, words: str, texts: list[str], penstock: Command, here: Path
     ) -> None:
-        if task == "control":
+        if task in ("control", "selfplay"):
             words = words.removesuffix(" --drop-last")  # what was gathered has no last batch that is smaller
         penstock(f"train {task} {words}").refused(2, *texts, alone=False)
         assert not (here / "runs").exists()
@@ -920,7 +920,8 @@ class TestRanks:
         whole = rank_processes.run(here, [*words, "--name", "whole"])
         assert whole.codes == [0, 0], whole.errors
         assert whole.errors[1] == ""
-        normalised = data == "pictures" or (task, data) in (("classify", "default"), ("generate", "default"))
+        by_default = ("classify", "generate", "selfplay")
+        normalised = data == "pictures" or (data == "default" and task in by_default)
         assert whole.errors[0].count("look: batch normalisation couples the examples") == normalised
         runs = here / "runs" / task
         rows = [json.loads(row) for row in (runs / "whole/metrics.jsonl").read_text().splitlines()]
@@ -1102,6 +1103,8 @@ class TestFiles:
         "language": "--net.dropout 0.3 --context 8 --net.width 16 --evaluate-every 0.1 --split.validation 0.3",
         "reconstruct": "--method denoising --net.hidden 8",
         "generate": "--model dense --net.hidden 4 --net.code 3 --measure.examiner pixels --measure.test 4",
+        "selfplay": "--play.games 2 --play.moves 4 --play.capacity 20 --search.simulations 2 --net.width 2"
+        " --net.layers 1 --measure.validation 2 --measure.test 2",
         "control": "--environments 2 --rollout.steps 8 --net.hidden 3 --evaluate-every 0.1 --measure.validation 1",
     }
 
@@ -1437,7 +1440,7 @@ class TestFiles:
             penstock(f"train {task} --data {name}").refused(3, name)
             penstock(f"evaluate whole --data {name}").refused(3, name)
             # to translate, any text is welcome, in a file of any name: .pt may be Portuguese; others predict nothing
-            if task not in ("translate", "language", "control", "generate"):
+            if task not in ("translate", "language", "control", "generate", "selfplay"):
                 penstock("predict whole", name).refused(3, name)
             penstock(f"train {task} --recipe {name}").refused(2, name)
             penstock(f"evaluate {name}").refused(2, name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -128,8 +129,8 @@ def test_a_room_opens_without_importing_anything() -> None:
 
 
 def loaded_after(program: str) -> set[str]:
-    """The top-level packages in memory after a program that ran in a process of its own."""
-    tail = "\nimport sys; print('LOADED', *{name.partition('.')[0] for name in sys.modules})"
+    """The modules in memory after a program that ran in a process of its own."""
+    tail = "\nimport sys; print('LOADED', *sys.modules)"
     done = subprocess.run(
         [sys.executable, "-c", program + tail], capture_output=True, text=True, timeout=60, check=True
     )
@@ -149,6 +150,17 @@ def test_help_is_light() -> None:
     )
     loaded = loaded_after(program.format("--help"))
     assert loaded.isdisjoint({"torch", "pandas", "sklearn", "matplotlib"}), loaded
+
+
+def test_training_loads_nothing_of_other_tasks() -> None:
+    """What it would import, it would import each time, before its model learns."""
+    folder = "import os, tempfile\nos.chdir(tempfile.mkdtemp())\n"
+    words = "'train', 'classify', '--data', 'wine', '--steps', '2', '--threads', '1'"
+    loaded = loaded_after(f"{folder}from penstock.cli.main import run\nassert run([{words}]) == 0")
+    networks = {name for name in loaded if name.startswith("penstock.models.")}
+    assert networks == {f"penstock.models.{name}" for name in ("mlp", "tabular", "trunk", "horizon")}
+    foreign = r"penstock\.(rl|decoding|recipes\..*(codes|mak|creat|sheet|sampl|reconstruct|generat|control|writ)).*"
+    assert not [name for name in loaded if re.fullmatch(foreign, name)]
 
 
 def test_the_command_is_installed() -> None:

@@ -11,7 +11,7 @@ from safetensors import safe_open
 from torch import Tensor
 
 from penstock.core.errors import CheckpointError
-from penstock.core.tensors import load_tensors, save_tensors
+from penstock.core.tensors import grouped, joined, load_tensors, save_tensors, under
 
 
 def sample() -> dict[str, Tensor]:
@@ -42,6 +42,18 @@ def test_every_layout_and_type_comes_back(tmp_path: Path) -> None:
         assert back[name].dtype == value.dtype
         assert not back[name].requires_grad
         torch.testing.assert_close(back[name], value.detach(), rtol=0, atol=0, equal_nan=True)
+
+
+def test_what_stands_under_a_prefix() -> None:
+    one, two = torch.ones(1), torch.zeros(2)
+    assert under("a.", {"a.b": one, "b.a.c": two, "a.a.b": two, "ab": one}) == {"b": one, "a.b": two}
+
+
+def test_groups_come_back() -> None:
+    one, two = torch.ones(1), torch.zeros(2)
+    flat = joined({"a": {"x/y": one, "x": two}, "b": {"x": one}, "none": {}})
+    assert flat == {"a/x/y": one, "a/x": two, "b/x": one}
+    assert grouped(flat) == {"a": {"x/y": one, "x": two}, "b": {"x": one}}
 
 
 def test_no_tensor_is_a_file_too(tmp_path: Path) -> None:

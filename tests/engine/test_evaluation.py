@@ -147,6 +147,17 @@ def test_patience_counts_from_the_last_time_it_became_better() -> None:
     assert objective.equals(objective.weights[4])
 
 
+def test_a_goal_ends_the_run() -> None:
+    made = engine(Scripted(*losses(5, math.nan, 3.5, 3, 1)), epochs=100, until=3.5)
+    assert made.run() == "loss had reached 3.5"
+    assert made.clock.step == 3 * EPOCH
+    scores = [{"loss": 1.0, "accuracy": score} for score in (0.5, 0.89, 0.91, 1.0)]
+    made = engine(Scripted(*scores), epochs=100, until=0.9, monitor="accuracy")
+    assert made.run() == "accuracy had reached 0.9"
+    assert made.clock.step == 3 * EPOCH
+    assert engine(Scripted(*losses(5, 4)), epochs=2, until=3.9).run() == "all 10 steps were made"
+
+
 def test_keep_last_keeps_the_last() -> None:
     objective = Scripted(*losses(1, 2, 3))
     made = engine(objective, epochs=3, keep="last")

@@ -44,6 +44,8 @@ CASES = {task: [task] for task in TASKS} | {
     "regress": ["regress", *["--net.dropout", "0"]],
     # By values, not by a policy: its loss is nothing but rounding before it has changed.
     "control": ["control", *["--algorithm", "dqn"]],
+    # One look a move, which noise decides: where two moves are as good, rounding would choose between games.
+    "selfplay": ["selfplay", *["--search.simulations", "1"]],
     "translate": ["translate", *["--net.dropout", "0"]],
     "transcribe": ["transcribe", *["--net.dropout", "0"]],
     "tag": ["tag", *f"--data {SENTENCES} --net.dropout 0".split()],
@@ -58,7 +60,7 @@ CASES = {task: [task] for task in TASKS} | {
 }
 """The words of each case. Every task has one of its own name; it is its default unless something else is said here."""
 
-UNSTEADY = {"classify-resnet", "regress-cnn", "regress-resnet"}
+UNSTEADY = {"classify-resnet", "regress-cnn", "regress-resnet", "selfplay"}
 """Where rounding soon grows: Adam's first steps have the size of the rate however small a gradient is, so that a weight
 with next to none goes up or down by chance, and losses of ten steps differ by up to 2e-3 between instruction sets."""
 

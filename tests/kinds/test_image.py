@@ -18,7 +18,8 @@ from penstock.data.image_files import ImageFiles
 from penstock.data.opened import ImageData, Pictures, ReadOptions
 from penstock.data.opening import open_data
 from penstock.data.pixels import PixelScaling
-from penstock.kinds.image import ImageKind, ImageMaterial, ReadImages
+from penstock.kinds.image import ImageKind
+from penstock.kinds.pictures import ImageMaterial, ReadImages
 
 Writer = Callable[..., Path]
 
@@ -91,7 +92,7 @@ def test_many_pictures_are_held_with_the_help_of_processes(
 ) -> None:
     folder = pictures(tmp_path / "p")
     held = [material(folder, ReadImages(workers=workers)) for workers in (0, 2)]
-    monkeypatch.setattr("penstock.kinds.image.MANY", 20)
+    monkeypatch.setattr("penstock.kinds.pictures.MANY", 20)
     kinds = [each.fit(np.arange(24)) for each in held]
     assert kinds[0].to_json() == kinds[1].to_json()
     assert held[1].pictures.pixels is not None

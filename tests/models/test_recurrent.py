@@ -113,6 +113,22 @@ def test_the_forget_gate_starts_open_and_the_others_by_choice_closed() -> None:
     torch.testing.assert_close(cell, torch.full((3, 1, H), 0.7))
 
 
+def test_a_memory_of_many_steps_fades_to_a_third_within_as_many() -> None:
+    torch.manual_seed(0)
+    long = LSTM(inputs=1, width=4000, memory=100)
+    close, open_, *others = long.cells.bias_ih_l0.detach().view(4, -1)
+    assert torch.equal(close, -open_)
+    assert not torch.stack(others).any()
+    steps = 1 / (
+        1 - open_.sigmoid()
+    )  # after so many, a cell that forgets that share at each has 1/e of it: 1 + U(1, 99)
+    assert 2 <= steps.min() < 3
+    assert 99 < steps.max() <= 100
+    assert steps.mean().item() == pytest.approx(51, abs=1.5)
+    with pytest.raises(ValueError, match=r"LSTM: a memory of 2 steps; it must be of 3 or more"):
+        LSTM(inputs=1, width=4, memory=2)
+
+
 @pytest.mark.parametrize(("make", "number"), [(Elman, 1), (LSTM, 4), (GRU, 3)])
 def test_recurrent_weights_start_orthogonal_gate_by_gate(make: type[Recurrent], number: int) -> None:
     cells = make(inputs=4, width=H, layers=2).cells

@@ -8,7 +8,7 @@ from scipy import stats
 from torch import Tensor
 
 from penstock.core.errors import RecipeError
-from penstock.objectives.exploration import Annealed, Boltzmann, EpsilonGreedy, Exploration, Greedy, Jitter
+from penstock.objectives.exploration import Annealed, EpsilonGreedy, Exploration, Greedy, Jitter
 
 WORTH = torch.tensor([0.1, 0.5, -0.3, 0.2])
 MANY = 20_000
@@ -38,12 +38,6 @@ def test_epsilon_greedy_takes_any_action_with_that_chance(progress: float, epsil
     wanted[1] += 1 - epsilon
     assert fits(rule, progress, wanted)
     assert not fits(rule, progress, torch.tensor([0.7, 0.1, 0.1, 0.1], dtype=torch.float64))
-
-
-@pytest.mark.parametrize(("progress", "temperature"), [(0.0, 1.0), (1.0, 0.1)])
-def test_boltzmann_follows_the_softmax(progress: float, temperature: float) -> None:
-    rule = Boltzmann(Annealed(start=1.0, end=0.1))
-    assert fits(rule, progress, (WORTH.double() / temperature).softmax(0))
 
 
 def test_jitter_is_normal_in_shares_of_the_reach_and_stays_within_the_bounds() -> None:

@@ -20,7 +20,7 @@ from penstock.nn.spectral import spectral_
 from penstock.objectives.energy import EnergyBased
 from penstock.objectives.generating import Generating
 from penstock.objectives.langevin import Langevin, from_data, from_noise
-from penstock.objectives.latent import LatentOptimisation, pyramid, squares, within_ball
+from penstock.objectives.latent import LatentOptimisation, pyramid, within_ball
 from penstock.objectives.vae_gan import VAEGAN
 from penstock.optim.adam import Adam
 from penstock.optim.sgd import SGD
@@ -152,9 +152,9 @@ def test_learned_codes_make_their_examples_and_unseen_ones_are_found() -> None:
     assert isinstance(real, Tensor)
     assert isinstance(unseen, Tensor)
     with torch.no_grad():
-        error = squares(objective.generator(objective.codes), real).mean()
-        found = squares(objective.reconstruct(unseen), unseen).mean()
-        unsearched = squares(objective.generator(objective.codes.mean(0, keepdim=True)), unseen).mean()
+        error = objective.unlike(objective.generator(objective.codes), real).mean()
+        found = objective.unlike(objective.reconstruct(unseen), unseen).mean()
+        unsearched = objective.unlike(objective.generator(objective.codes.mean(0, keepdim=True)), unseen).mean()
     assert error < 0.02
     assert found < 0.02
     assert unsearched > 0.3

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import torch
+from torch import nn
 
 import penstock as api
 from penstock.core.errors import PenstockError, RecipeError
@@ -20,8 +21,11 @@ from penstock.recipes.recipe import nested, recipe_from, recipe_type
 from penstock.recipes.worlds import DAYS
 from penstock.rl.markets import random_walk
 from penstock.rl.spaces import Box, Discrete
-from penstock.rl.trading import WINDOW
+from penstock.rl.trading import WINDOW, Trading
+from penstock.rl.wrapper import bare
 from penstock.run.execute import make_engine
+from penstock.run.report.page import render
+from penstock.run.report.records import read_run
 
 Command = Callable[..., Any]
 
@@ -91,6 +95,8 @@ def test_each_goes_on_bit_for_bit_and_is_judged_again_alike(
         ("--algorithm sac --dueling", ["values.dueling", "use dqn"]),
         ("--env cartpole --data prices.csv", ["data", "--env trading"]),
         ("--batch-size 3000", ["batch_size", "2048 training examples"]),
+        ("--trading.short", ["trading.short", "cartpole", "--env trading"]),
+        ("--env trading --trading.cost 1", ["trading.cost"]),
         ("--algorithm dqn --replay.capacity 10", ["replay", "larger capacity"]),
     ],
 )
@@ -119,6 +125,39 @@ def test_prices_of_a_table(penstock: Command, here: Path, prices: Callable[..., 
     penstock("evaluate run").refused(3, "p.csv", "changed")
 
 
+def test_how_one_trades_is_a_setting(prices: Callable[..., Path], tmp_path: Path) -> None:
+    path = str(prices(tmp_path / "p.csv", 180))
+    trading = {"actions": "share", "short": True, "window": 20, "cost": 0.01, "slippage": 0.002, "risk": 0.5}
+    job = built(
+        data=path, env="trading", algorithm="ppo", **{f"trading.{name}": value for name, value in trading.items()}
+    )
+    world = bare(job.held_out["test"].environment)  # type: ignore[attr-defined]
+    assert isinstance(world, Trading)
+    assert world.action == Box((1,), -1.0, 1.0)
+    assert (world.window, world.rate, world.risk) == (20, 0.012, 0.5)
+    assert world.observation.shape == (41,)
+    assert (world.first, world.last) == (20 + int(0.8 * 159), 179)
+
+
+@pytest.mark.usefixtures("no_report")
+def test_prices_by_their_own_name_and_the_report(penstock: Command, here: Path, prices: Callable[..., Path]) -> None:
+    prices(here / "p.csv", 180)
+    outcome = penstock(f"train control --prices p.csv --steps 2 {FEW} {GATHERED} --name run")
+    assert outcome.code == 0, outcome.err
+    folder = here / "runs" / "control" / "run"
+    told = json.loads((folder / "evaluation.json").read_text(encoding="utf-8"))["trading"]
+    assert [trader["name"] for trader in told["traders"]] == ["model", "buy and hold", "cash", "trades at random"]
+    days = told["day"]
+    assert days == list(range(len(days)))
+    for trader in told["traders"]:
+        assert len(trader["equity"]) == len(trader["held"]) == len(days)
+        assert trader["equity"][-1] == pytest.approx(1 + trader["metrics"]["profit"], abs=1e-5)
+    assert set(told["traders"][2]["equity"]) == {1.0}
+    page = render(read_run(folder))
+    for text in ("Sharpe ratio", "Drawdown", "cash", "buy and hold", "turnover a year"):
+        assert text in page
+
+
 def test_what_was_earned_stands_beside_those_who_need_no_skill(tmp_path: Path) -> None:
     """On the last fifth of the days of a made-up market, with the costs of one purchase."""
     settings: dict[str, Any] = {"frames": 2048, "measure.validation": 1, "measure.test": 3}
@@ -138,7 +177,13 @@ def test_what_is_left_open_is_decided_by_what_is_seen_and_done() -> None:
     assert [recipe.algorithm for recipe in chosen.values()] == ["ppo", "sac", "q-learning"]
     assert [recipe.model for recipe in chosen.values()] == ["mlp", "mlp", "table"]
     assert (chosen["cartpole"].steps, chosen["cartpole"].batch_size) == (32 * 24, 512)
-    assert chosen["pendulum"].steps == (20_000 // 8 - 100) * 2
+    assert chosen["pendulum"].steps == (50_000 // 8 - 100) * 2
+    assert [recipe.net.layer_norm for recipe in chosen.values()] == [False] * 3
+    deep = built(algorithm="dqn")
+    assert deep.recipe.net.layer_norm
+    assert any(isinstance(part, nn.LayerNorm) for part in deep.trained.objective.modules())
+    where = {"cartpole": 50, "trading": 20, "Acrobot-v1": 20}
+    assert {env: built(env=env).recipe.measure.validation for env in where} == where
     for recipe in chosen.values():
         assert recipe_from(json.loads(json.dumps(recipe.dump()))).build(Supplied()).recipe == recipe
 

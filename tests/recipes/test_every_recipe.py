@@ -95,6 +95,8 @@ def test_one_batch_can_be_learned_by_heart(task: str, data: str, tmp_path: Path,
         pytest.skip("a game has no loss that vanishes; see tests/recipes/test_generate.py")
     if task == "control":
         pytest.skip("the loss of a policy does not vanish; see tests/recipes/test_control.py")
+    if task == "selfplay":
+        pytest.skip("what a search finds is left to chance; see tests/objectives/test_policy_value.py")
     changes: dict[str, Any] = {"batch_size": 8, "precision": "float32"}
     if "dropout" in type(recipe_type(task).parse({}).net).model_fields:
         changes["net.dropout"] = 0.0

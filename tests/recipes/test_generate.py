@@ -22,8 +22,9 @@ from penstock.recipes.blueprint import GAMES, METHODS, make_objective
 from penstock.recipes.creating import Creating, pixels_of
 from penstock.recipes.examiner import ClassifierExaminer, CoarseExaminer
 from penstock.recipes.generate import Generate
+from penstock.recipes.grown import sheets_in
 from penstock.recipes.job import Supplied
-from penstock.recipes.sheets import film, sheets_in
+from penstock.recipes.sheets import film
 from penstock.recipes.usual import resolved
 from penstock.run.execute import resume
 from penstock.run.report.page import render
@@ -31,8 +32,9 @@ from penstock.run.report.records import read_run
 
 Command = Callable[..., Any]
 Writer = Callable[..., Path]
-SMALL = "--steps 2 --threads 1 --batch-size 8 --net.width 4 --net.code 6 --net.widths 8 --net.hidden 8 --energy.chain 2"
-SMALL += " --diffusion.sampling 2 --measure.validation 4 --measure.test 4 --optim.lr 0.02"
+SMALL = "--steps 2 --threads 1 --batch-size 8 --net.width 4 --net.code 6 --net.widths 8 --net.hidden 8"
+SMALL += " --measure.validation 4 --measure.test 4 --optim.lr 0.02"
+QUICK = {"diffusion": "--diffusion.sampling 2", "energy": "--energy.chain 2"}
 
 
 @pytest.mark.parametrize("model", [*GAMES, *METHODS])
@@ -40,7 +42,9 @@ def test_every_model_trains_samples_and_comes_back(
     model: str, penstock: Command, here: Path, pictures: Writer, tmp_path: Path
 ) -> None:
     pictures(here / "图片", size=16)
-    line = f"train generate --data 图片 --model {model} {SMALL} --measure.examiner pixels --name r"
+    line = (
+        f"train generate --data 图片 --model {model} {SMALL} {QUICK.get(model, '')} --measure.examiner pixels --name r"
+    )
     outcome = penstock(line)
     assert outcome.code == 0, outcome.err
     outcome = penstock("sample r --count 5 --seed 3 --output s.png")
@@ -104,6 +108,18 @@ def test_open_choices_follow_the_model() -> None:
         ({"data": "wine"}, DataError, "these data are no pictures"),
         ({"diffusion": {"noise": 9, "sampling": 10}, "model": "diffusion"}, RecipeError, "10 steps of sampling"),
         ({"monitor": "accuracy"}, RecipeError, "not measured"),
+        (
+            {"energy": {"chain": 3}},
+            RecipeError,
+            "^energy.chain: it has no meaning for dcgan; leave it out, or use energy",
+        ),
+        ({"gan": {"likeness": 3}, "model": "dense"}, RecipeError, "^gan.likeness: it has no meaning for dense"),
+        ({"gan": {"turns": 3}, "model": "diffusion"}, RecipeError, "^gan.turns: it has no meaning for diffusion"),
+        (
+            {"image": {"size": 4}, "model": "sagan"},
+            RecipeError,
+            "^DCGANGenerator: size is 4; give pictures of at least 8",
+        ),
     ],
 )
 def test_what_does_not_go_together_is_said(settings: dict[str, Any], error: type[Exception], said: str) -> None:

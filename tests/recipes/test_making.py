@@ -10,7 +10,8 @@ import soundfile
 from PIL import Image
 
 from penstock.core.errors import RecipeError, ResourceError
-from penstock.recipes.making import GAP, MadePictures, MadeRows, MadeSounds, png
+from penstock.kinds.drawing import png
+from penstock.recipes.making import GAP, MadePictures, MadeRows, MadeSounds
 
 
 def pixels(count: int, channels: int = 1, height: int = 50, width: int = 60) -> np.ndarray:

@@ -167,7 +167,7 @@ def test_only_some(pictures: Writer, tmp_path: Path) -> None:
         ({"only": ["class"]}, r"^only: 'class' does not say what is what; write COLUMN=VALUE"),
         ({"without": ["class=11"]}, r"^without: no example has '11' for 'class'"),
         ({"only": ["class=1"], "without": ["class=1"]}, "none is left"),
-        ({"sparse": {"weight": 1.0}}, r"^sparse.weight: it is for the method 'sparse', not 'plain'"),
+        ({"sparse": {"weight": 1.0}}, r"^sparse.weight: it has no meaning for plain; leave it out, or use sparse"),
         ({"likelihood": {"deviation": 1.0}}, r"^likelihood.deviation: .*variational"),
         ({"audio": {"rate": 8000}}, r"^audio.rate: it is for sounds, and digits is pictures"),
         ({"net": {"hidden": [4]}}, r"^net.hidden: conv has no such choice"),

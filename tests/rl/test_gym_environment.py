@@ -17,7 +17,7 @@ from penstock.core.random import derive
 from penstock.rl.environment import Step
 from penstock.rl.groups import Processes
 from penstock.rl.gym_environment import GymEnvironment
-from penstock.rl.single import Maker
+from penstock.rl.maker import Maker
 from penstock.rl.spaces import Box, Discrete
 
 OWN = str(Path(own_worlds.__file__))
@@ -158,7 +158,7 @@ def test_what_is_no_number_is_told_with_environment_and_step(made: Any) -> None:
     """Of three, the one whose third step comes first: it began before the others."""
     walk = made(own("nan"), count=3)
     walk.reset(0)
-    walk.group._all[1].env.unwrapped.steps = 1
+    walk.group.all[1].env.unwrapped.steps = 1
     walk.step(torch.zeros(3, dtype=torch.int64))
     with pytest.raises(WorkerError, match="environment 1: its observation is not finite at step 2; mend"):
         walk.step(torch.zeros(3, dtype=torch.int64))
@@ -212,6 +212,16 @@ def test_what_cannot_be_made_is_refused(tmp_path: Path) -> None:
         GymEnvironment(Maker(name="Walk", module=str(tmp_path / "broken.py")), count=1)
     with pytest.raises(WorkerError, match="neither Discrete, Box nor MultiBinary"):
         GymEnvironment(Maker(name="Blackjack-v1"), count=1)
+
+
+@pytest.mark.parametrize("error", [ModuleNotFoundError, gymnasium.error.DependencyNotInstalled])
+def test_one_that_needs_more_than_is_installed_says_so(error: type[Exception], monkeypatch: pytest.MonkeyPatch) -> None:
+    def make(*_: object, **__: object) -> None:
+        raise error("No module named 'imageio'")
+
+    monkeypatch.setattr(gymnasium, "make", make)
+    with pytest.raises(RecipeError, match=r"imageio.*penstock\[environments,mujoco,atari\]"):
+        Maker(name="CartPole-v1").make()
 
 
 def test_a_state_of_other_environments_is_refused(made: Any) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import random
 
 import pytest
 import torch
@@ -81,6 +82,57 @@ def test_the_ring_holds_the_newest_and_nothing_across_its_seam(prioritised: bool
         assert len(numbers.unique()) == 8
         batch.feedback(priority=torch.rand(64))
         replay.hear(batch.said)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_as_a_plain_list_of_transitions_has_it(seed: int) -> None:
+    """Whatever the episodes, the capacity, the reach and the rhythm: looked up one by one in lists."""
+    draw = random.Random(seed)
+    count, reach, batches, steps = (draw.randint(1, most) for most in (4, 5, 5, 7))
+    scripts = ["".join(draw.choice("....TC") for _ in range(draw.randint(3, 17))) for _ in range(count)]
+    places = draw.randint(reach + 1, 25)
+    warmup = draw.randint(reach, places)
+    replay = source(
+        tuple(scripts),
+        capacity=places * count + draw.randrange(count),
+        warmup=warmup,
+        reach=reach,
+        steps=steps,
+        batches=batches,
+        priorities=Priorities() if seed % 2 else None,
+    )
+    for number in range(20):
+        batch = next(replay)
+        made = warmup + number // batches * steps
+        for at in range(64):
+            environment, episode, step = (int(v) for v in batch["observation"][at])
+            met = Listed(scripts[environment], made)
+            begin = met.places[episode, step]
+            assert max(made - places, 0) <= begin <= made - reach
+            steps_ahead, ended = met.ahead(begin, reach)
+            rewards = (100 * environment + begin + k + 1 for k in range(steps_ahead))
+            reward = sum(GAMMA**k * value for k, value in enumerate(rewards))
+            check(batch, at, reward, (environment, episode, step + steps_ahead), ended, steps_ahead)
+        batch.feedback(priority=torch.rand(64))
+        replay.hear(batch.said)
+
+
+class Listed:
+    """What an environment of a script has met in so many steps."""
+
+    def __init__(self, script: str, made: int) -> None:
+        self.marks = [script[at % len(script)] for at in range(made)]
+        self.places, episode, step = {}, 0, 0
+        for at, mark in enumerate(self.marks):
+            self.places[episode, step] = at
+            episode, step = (episode, step + 1) if mark == "." else (episode + 1, 0)
+
+    def ahead(self, begin: int, reach: int) -> tuple[int, bool]:
+        """How many steps until the episode is over, at most `reach`; and whether it has ended there, not been cut."""
+        for number, mark in enumerate(self.marks[begin : begin + reach], 1):
+            if mark != ".":
+                return number, mark == "T"
+        return reach, False
 
 
 def test_every_transition_is_as_likely() -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import math
 
 import pytest
 import torch
 
 from penstock.core.errors import RecipeError
-from penstock.rl.spaces import Box, Discrete
+from penstock.rl.spaces import Box, Discrete, Space, space_from
 
 MANY = 20_000
 
@@ -41,6 +42,13 @@ def test_numbers_at_random_lie_within_their_bounds() -> None:
     assert space.contains(drawn.float()).all()
     mean, variance = torch.tensor([0.5, 2.0, -2.0, 0.0]), torch.tensor([25 / 12, 1.0, 1.0, 1.0])
     assert ((drawn.mean(0) - mean).abs() < 5 * (variance / MANY).sqrt()).all()
+
+
+@pytest.mark.parametrize(
+    "space", [Discrete(3), Box((2, 1), (-1.0, -math.inf), 0.1), Box((1, 2), 0, 255, torch.uint8), Box((4,))]
+)
+def test_it_comes_back_from_json(space: Space) -> None:
+    assert space_from(json.loads(json.dumps(space.to_json(), allow_nan=False))) == space
 
 
 def test_bytes_reach_both_bounds() -> None:

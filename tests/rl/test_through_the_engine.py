@@ -22,11 +22,11 @@ from penstock.rl.acting import Actor
 from penstock.rl.cartpole import CartPole
 from penstock.rl.environment import Environment
 from penstock.rl.gym_environment import GymEnvironment
+from penstock.rl.maker import Maker
 from penstock.rl.normalise import NormalisedObservations, NormalisedRewards
 from penstock.rl.replay import Priorities, Replay
 from penstock.rl.rollouts import Rollouts
-from penstock.rl.single import Maker
-from penstock.rl.wrapper import Checked, Recorded
+from penstock.rl.wrapper import Checked
 
 OWN = str(Path(own_worlds.__file__))
 
@@ -53,7 +53,7 @@ class Learning(Objective):
 
 
 def wrapped(world: Environment) -> Environment:
-    return NormalisedRewards(NormalisedObservations(Recorded(Checked(world))), discount=0.9)
+    return NormalisedRewards(NormalisedObservations(Checked(world)), discount=0.9)
 
 
 def rollouts(world: Environment, actor: Actor) -> Source:

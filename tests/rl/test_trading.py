@@ -6,9 +6,10 @@ import math
 
 import pytest
 import torch
+from torch import Tensor
 
 from penstock.core.errors import DataError, RecipeError
-from penstock.rl.judge import agent, at_random, buy_and_hold, by_plan, cash, judge
+from penstock.rl.judge import agent, at_random, buy_and_hold, judge
 from penstock.rl.markets import Prices, random_walk, reversion
 from penstock.rl.trading import BUY, HOLD, SELL, Orders, Share, Trading
 
@@ -129,7 +130,7 @@ def test_an_account_by_hand() -> None:
     assert held.turnover.item() == pytest.approx(252 / 4)
     returns = torch.tensor([1.0, -0.5, 0.5, 0.0])
     assert held.sharpe.item() == pytest.approx((returns.mean() / returns.std(correction=0)).item() * math.sqrt(252))
-    idle = judge(world, cash)
+    idle = judge(world, lambda seen, state: torch.zeros_like(state["held"]))
     assert all(value.item() == 0 for value in idle.measures().values())
 
 
@@ -142,7 +143,12 @@ def test_who_is_ruined_stays_so() -> None:
 def test_the_planted_rule_earns_out_of_sample_what_chance_does_not() -> None:
     market = reversion(3000, seed=4)
     world = Trading(market.prices, count=1, first=2000)
-    knows, holds = judge(world, by_plan(world, market.target(0.02))), judge(world, buy_and_hold)
+    plan = market.target(0.02)  # (D,), NaN: as before
+
+    def planned(seen: Tensor, state: dict[str, Tensor]) -> Tensor:
+        return torch.where(plan[state["day"]].isnan(), state["held"], plan[state["day"]])
+
+    knows, holds = judge(world, planned), judge(world, buy_and_hold)
     dice = Trading(market.prices, count=200, first=2000)
     chance = judge(dice, at_random(dice, 0))
     assert knows.yearly.item() > 0.3

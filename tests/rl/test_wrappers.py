@@ -9,35 +9,17 @@ import torch
 from scripted_worlds import Scripted
 from torch import Tensor
 
-from penstock.core.errors import CheckpointError, RecipeError, WorkerError
+from penstock.core.errors import CheckpointError, WorkerError
 from penstock.rl.cartpole import CartPole
 from penstock.rl.environment import Environment, Step
-from penstock.rl.gridworld import gridworld
 from penstock.rl.normalise import Moments, NormalisedObservations, NormalisedRewards
-from penstock.rl.spaces import Box
-from penstock.rl.tabular import Tabular
-from penstock.rl.wrapper import Checked, ClippedRewards, OneHot, Recorded, Stacked, Wrapper
+from penstock.rl.wrapper import Checked, ClippedRewards, Stacked, Wrapper
 
 ACTION = torch.zeros(2, dtype=torch.int64)
 
 
 def world() -> Scripted:
     return Scripted(["..T..C", "....T."])
-
-
-def test_a_whole_number_as_a_one_among_zeros() -> None:
-    table = gridworld(["S.G"])
-    plain, shown = Tabular(table, count=2), OneHot(Tabular(table, count=2))
-    assert shown.observation == Box((3,), 0.0, 1.0)
-    assert shown.reset(0).tolist() == [[1, 0, 0], [1, 0, 0]]
-    plain.reset(0)
-    for _ in range(4):
-        one, two = plain.step(ACTION + 1), shown.step(ACTION + 1)
-        assert torch.equal(two.observation.argmax(1), one.observation)
-        assert torch.equal(two.final.argmax(1), one.final)
-        assert two.final.sum() == 2
-    with pytest.raises(RecipeError, match="OneHot"):
-        OneHot(world())
 
 
 def test_rewards_within_bounds() -> None:
@@ -57,15 +39,6 @@ def test_frames_in_a_stack() -> None:
     assert seen[2].observation[0].tolist() == [0, 1, 0] * 3  # nothing is left of the episode before
     assert seen[3].observation[0].tolist() == [0, 1, 0, 0, 1, 0, 0, 1, 1]
     assert torch.equal(seen[3].final, seen[3].observation)
-
-
-def test_what_episodes_brought() -> None:
-    recorded = Recorded(world())
-    recorded.reset(0)
-    for _ in range(6):
-        recorded.step(ACTION)
-    assert recorded.take() == [(3, 1 + 2 + 3, 3), (5, 500 + 15, 5), (6, 4 + 5 + 6, 3)]
-    assert recorded.take() == []
 
 
 def test_moments_are_those_of_all_values() -> None:
@@ -146,10 +119,9 @@ WRAPPERS: list[Callable[[Environment], Environment]] = [
     Checked,
     ClippedRewards,
     lambda inner: Stacked(inner, 3),
-    Recorded,
     NormalisedObservations,
     lambda inner: NormalisedRewards(inner, discount=0.9),
-    lambda inner: NormalisedRewards(NormalisedObservations(Stacked(Recorded(inner), 2)), discount=0.9),
+    lambda inner: NormalisedRewards(NormalisedObservations(Stacked(inner, 2)), discount=0.9),
 ]
 
 
@@ -180,10 +152,6 @@ def test_where_episodes_begin_anew_so_does_what_is_kept_of_them(wrap: Callable[[
     seen = second.load_state_dict(first.state_dict())
     if isinstance(second, Stacked):
         assert seen[0].tolist() == [0, 0, 0] * 3
-    for _ in range(7):
-        second.step(ACTION)
-    if isinstance(second, Recorded):
-        assert second.take() == [(10, 28, 7), (10, 728, 7)]
 
 
 def test_the_state_of_another_wrapper_is_refused() -> None:

@@ -5,6 +5,7 @@ import io
 import json
 import math
 import re
+import struct
 import warnings
 from html.parser import HTMLParser
 from pathlib import Path
@@ -339,8 +340,10 @@ def test_wilson_against_scipy(right: int, total: int) -> None:
     assert wilson(right, total) == pytest.approx((expected.low, expected.high), abs=1e-6)
 
 
-def test_only_png_data_is_a_picture() -> None:
+def test_only_png_and_gif_data_is_a_picture() -> None:
     assert picture(png(), NASTY) is not None
+    gif = "data:image/gif;base64," + base64.b64encode(b"GIF89a" + struct.pack("<HH", 300, 40) + bytes(20)).decode()
+    assert picture(gif, "a") == f'<img src="{gif}" alt="a">'
     assert "small" in str(picture(png(28), "a"))
     assert "small" not in str(picture(png(300), "a"))
     assert NASTY not in str(picture(png(), NASTY))
@@ -353,6 +356,7 @@ def test_only_png_data_is_a_picture() -> None:
         f"data:image/png;base64,{svg}",
         png() + '" onerror="alert(1)',
         png() + "\n",
+        gif.replace("R0lG", "R0lH"),
         "data:image/png;base64,A",
     ):
         assert picture(bad, "x") is None

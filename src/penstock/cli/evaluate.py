@@ -26,8 +26,11 @@ class Evaluate(Verb):
 
     run: Annotated[str, Field(description="folder or name of the run")]
     data: Annotated[str | None, Field(description="other labelled data")] = None
-    episodes: Annotated[int | None, Field(ge=1, le=10**6, description="how many to play (control)")] = None
+    episodes: Annotated[
+        int | None, Field(ge=1, le=10**6, description="how many to play (control, and selfplay against each opponent)")
+    ] = None
     format: Annotated[Literal["table", "json"], Field(description="of what is printed")] = "table"
+    trust_env: Annotated[bool, Field(description="run the code of an environment of your own")] = False
     runs: Annotated[str, Field(description="the folder of all runs")] = "runs"
 
 
@@ -40,7 +43,7 @@ def run(words: Sequence[str]) -> int:
     from penstock.run.run import load
     from penstock.run.show import make_console, show_metrics
 
-    findings = load(given.run, runs=given.runs).findings(given.data, given.episodes)
+    findings = load(given.run, runs=given.runs, trust_env=given.trust_env).findings(given.data, given.episodes)
     if given.format == "json":
         json.dump(finite(findings["metrics"]), sys.stdout, indent=1)
         print()

@@ -22,13 +22,17 @@ TEXTS = "TEXT ..."
 
 @dataclass(frozen=True)
 class Flag:
-    """One setting as a flag. `shape`: value, switch (no value needed), list, or group of names chosen by the user."""
+    """One setting as a flag. `shape`: value, switch (no value needed), list, or group of names chosen by the user.
+
+    `also` is another name, which the setting has in its `json_schema_extra`.
+    """
 
     path: tuple[str, ...]
     shape: Literal["value", "switch", "list", "names"]
     metavar: str
     help: str
     default: str
+    also: str = ""
 
     @property
     def text(self) -> str:
@@ -93,7 +97,7 @@ def _by_text(flags: Sequence[Flag]) -> dict[str, Flag]:
     for flag in flags:
         if flag.shape != "names":
             short.setdefault("--" + flag.path[-1].replace("_", "-"), []).append(flag)
-    known = {flag.text: flag for flag in flags}
+    known = {flag.text: flag for flag in flags} | {f"--{flag.also}": flag for flag in flags if flag.also}
     return known | {text: owners[0] for text, owners in short.items() if len(owners) == 1 and text not in known}
 
 
@@ -154,7 +158,9 @@ def _flag(path: tuple[str, ...], field: FieldInfo) -> Flag:
         shape = "names"
     default = field.get_default(call_default_factory=True)
     shown = "" if field.is_required() or default is None or default == [] or default == {} else _shown(default)
-    return Flag(path, shape, _metavar(inner), field.description or "", shown)
+    extra = field.json_schema_extra
+    also = str(extra.get("also", "")) if isinstance(extra, dict) else ""
+    return Flag(path, shape, _metavar(inner), field.description or "", shown, also)
 
 
 def _plain(annotation: Any) -> Any:

@@ -27,6 +27,7 @@ VERBS = {
     "encode": "write the codes of examples, and a map of them",
     "interpolate": "walk from one example or seed to another",
     "runs": "list the runs, or compare some of them",
+    "play": "look on while a policy acts: in the terminal, a window or a film",
     "report": "write a run's report page again",
     "data": "list the named data sets, describe or download one",
     "recipes": "list the tasks that can be trained",

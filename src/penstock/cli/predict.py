@@ -77,14 +77,14 @@ def _lines() -> list[str]:
 
 
 def as_csv(predictions: Sequence[Mapping[str, Any]]) -> str:
-    """One line a prediction: input, time and column of a series, prediction, and each probability or quantile.
+    """One line a prediction: input, time and column of a series, prediction, its worth, each probability or quantile.
 
     A text that a spreadsheet would take for a formula gets an apostrophe in front.
     """
     first = predictions[0] if predictions else {}
     plain = [
         name
-        for name in ("input", "time", "column", "prediction", "error", "threshold")
+        for name in ("input", "time", "column", "prediction", "value", "error", "threshold")
         if name in first or name in ("input", "prediction")
     ]
     groups = [(name, one, list(first[name])) for name, one in _GROUPS.items() if name in first]

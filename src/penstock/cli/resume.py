@@ -24,6 +24,7 @@ class Resume(Verb):
 
     run: Annotated[str, Field(description="folder or name of the run")]
     checkpoint: Annotated[str | None, Field(description="a checkpoint of the run by name, e.g. step-000000120")] = None
+    trust_env: Annotated[bool, Field(description="run the code of an environment of your own")] = False
     runs: Annotated[str, Field(description="the folder of all runs")] = "runs"
 
 
@@ -33,8 +34,10 @@ def run(words: Sequence[str]) -> int:
         given = Resume.read(words)
         if given is None:
             return 0
+        from penstock.recipes.job import Supplied
         from penstock.run.execute import resume
         from penstock.run.folder import find_run
 
-        resume(find_run(given.run, Path(given.runs)), checkpoint=given.checkpoint, ranks=ranks)
+        supplied = Supplied(trust_env=given.trust_env)
+        resume(find_run(given.run, Path(given.runs)), supplied, checkpoint=given.checkpoint, ranks=ranks)
         return 0

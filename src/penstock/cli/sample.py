@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
+from penstock.cli.output import place_for
 from penstock.cli.verb import Verb
 from penstock.core.errors import RecipeError
 
@@ -74,6 +75,8 @@ def run(words: Sequence[str]) -> int:
     if given is None:
         return 0
     known = dict(_pair(text) for text in given.condition)
+    if given.output is not None:
+        place_for(given.output, folder=True)
     from penstock.recipes.making import Maker
     from penstock.run.run import load
 

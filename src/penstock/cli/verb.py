@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from penstock.cli.flags import parse_flags
 from penstock.cli.help import help_text
 from penstock.core.errors import RecipeError
-from penstock.core.settings import Settings
+from penstock.core.settings import Settings, in_our_words
 
 
 class Verb(Settings):
@@ -35,4 +35,4 @@ class Verb(Settings):
             name = str(first["loc"][0])
             if first["type"] == "missing":
                 raise RecipeError(name.upper(), "it is missing", f"usage: {cls.usage}") from None
-            raise RecipeError(f"--{name}", f"{first['input']!r} cannot be used", first["msg"]) from None
+            raise RecipeError(f"--{name}", f"{first['input']!r} cannot be used", in_our_words(first["msg"])) from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, get_args
 
 from pydantic import BaseModel, ConfigDict, model_validator
@@ -26,3 +27,10 @@ class Settings(BaseModel):
     def _may_be_none(cls, name: object) -> bool:
         field = cls.model_fields.get(str(name))
         return field is not None and type(None) in get_args(field.annotation)
+
+
+def in_our_words(message: str) -> str:
+    """What pydantic says of a value."""
+    message = re.sub(r"^(Input|Value|String) should", "it must", message).removeprefix("Value error, ")
+    message = message.replace(", unable to parse string as a number", "")
+    return message.replace("greater than or equal to", "at least").replace("less than or equal to", "at most")

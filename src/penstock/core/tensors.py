@@ -85,6 +85,25 @@ def check_all_fit(targets: Mapping[str, Tensor], saved: Mapping[str, Tensor], wh
         raise CheckpointError(where, f"{foreign[0]!r} has no place in the model", _OTHER)
 
 
+def under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Those whose names begin with `prefix`, without it."""
+    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
+
+
+def joined(groups: Mapping[str, Mapping[str, Tensor]]) -> dict[str, Tensor]:
+    """The tensors of all groups, named "group/name"."""
+    return {f"{group}/{name}": tensor for group, tensors in groups.items() for name, tensor in tensors.items()}
+
+
+def grouped(tensors: Mapping[str, Tensor]) -> dict[str, dict[str, Tensor]]:
+    """The reverse of `joined`."""
+    groups: dict[str, dict[str, Tensor]] = {}
+    for key, tensor in tensors.items():
+        group, _, name = key.partition("/")
+        groups.setdefault(group, {})[name] = tensor
+    return groups
+
+
 def _own(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Each tensor with memory of its own: views of one flat tensor share it, which the format refuses."""
     return {name: tensor.detach().cpu().clone().contiguous() for name, tensor in tensors.items()}

@@ -18,6 +18,15 @@ def existing_file(path: Path) -> Path:
     return path
 
 
+def on_disk(item: str | Path, *, file: bool = False) -> bool:
+    """Whether words are the path of something that is there, or of a `file`, and no text."""
+    path = Path(item)
+    try:
+        return path.is_file() if file else path.exists()
+    except (OSError, ValueError):  # too long for a path, or with a NUL
+        return False
+
+
 def existing_folder(path: Path) -> Path:
     """The path itself. Raises DataError where it is missing or is a file."""
     if path.is_file():

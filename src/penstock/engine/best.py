@@ -41,6 +41,10 @@ class Best:
         self._tensors = {name: tensor.clone() for name, tensor in objective.state_dict().items()}
         return True
 
+    def reached(self, goal: float) -> bool:
+        """Whether the best value so far is as good as that."""
+        return (self.value - goal) * self._sign >= 0  # never, while it is nan
+
     def restore(self, objective: nn.Module) -> None:
         """Give the objective its best weights; without any evaluation it keeps those it has."""
         if self._tensors:

@@ -15,7 +15,7 @@ from penstock.core.memory import OutOfMemory, ran_out
 from penstock.core.objective import Evaluation, Objective, Source
 from penstock.core.random import forked
 from penstock.core.ranks import ALONE, Ranks
-from penstock.core.tensors import check_all_fit, copy_all_checked
+from penstock.core.tensors import check_all_fit, copy_all_checked, grouped, joined
 from penstock.engine.agreement import Agreement
 from penstock.engine.ahead import Ahead
 from penstock.engine.average import Average
@@ -177,7 +177,7 @@ class Engine:
         groups, stepper_values = self.stepper.state()
         groups |= {"objective": self.objective.state_dict(), **part_groups, "best": best_tensors}
         groups |= {"average": self.average.tensors()} if self.average else {}
-        return {f"{group}/{key}": tensor for group, tensors in groups.items() for key, tensor in tensors.items()}, {
+        return joined(groups), {
             "step": self.clock.step,
             "seconds": self.clock.seconds,
             "logged_at": self._logged_at,
@@ -193,10 +193,7 @@ class Engine:
 
     def load_state(self, tensors: Mapping[str, Tensor], state: Mapping[str, Any]) -> None:
         """Go on from what `state` gave. Raises CheckpointError where it does not fit this engine."""
-        groups: dict[str, dict[str, Tensor]] = {}
-        for key, tensor in tensors.items():
-            group, _, name = key.partition("/")
-            groups.setdefault(group, {})[name] = tensor
+        groups = grouped(tensors)
         try:
             own, best = self.objective.state_dict(), groups.get("best", {})
             copy_all_checked(own, groups.get("objective", {}), "checkpoint")
@@ -266,6 +263,8 @@ class Engine:
             raise self._agreement.interrupted()
         if self.plan.patience is not None and self.best.waited >= self.plan.patience:
             return f"{self.plan.monitor} had not become better for {self.plan.patience} evaluations"
+        if self.plan.until is not None and self.best.reached(self.plan.until):
+            return f"{self.plan.monitor} had reached {self.plan.until:g}"
         return ended
 
     def _take_final_weights(self) -> None:

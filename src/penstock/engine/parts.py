@@ -13,6 +13,7 @@ from penstock.core.objective import Evaluation, Objective
 from penstock.core.random import derive, random_state, restore_random_state, seed_all
 from penstock.core.ranks import Ranks
 from penstock.core.shared import Shared
+from penstock.core.tensors import under
 from penstock.data.sources import InOrder
 from penstock.engine.ahead import Ahead
 from penstock.engine.clock import Clock
@@ -51,7 +52,7 @@ def take_part(
         part = parts[ranks.rank]
         own = groups.get(_group(ranks.rank), {})
         source.load_state_dict(part["source"])
-        source.load_tensors({name.removeprefix(_KEPT): own[name] for name in own if name.startswith(_KEPT)})
+        source.load_tensors(under(_KEPT, own))
         restore_random_state(own, part["random"])
     else:
         source.load_state_dict(state["source"])

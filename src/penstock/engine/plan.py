@@ -40,6 +40,7 @@ class Plan(Settings):
     patience: Annotated[
         int | None, Field(ge=1, description="stop after this many evaluations without a better monitored metric")
     ] = None
+    until: Annotated[float | None, Field(description="stop once the monitored metric is as good as this")] = None
     keep: Annotated[
         Literal["best", "last"], Field(description="which weights to end with: the best on validation, or the last")
     ] = "best"

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
-import io
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -26,6 +24,7 @@ from penstock.data.ragged import LENGTH, Ragged, Stored
 from penstock.data.sounds import AUDIO, BandScaling, SoundTransform, Spectrogram, Vary
 from penstock.data.sources import Transform
 from penstock.kinds.audit import asked, audit_contents
+from penstock.kinds.drawing import png_uri
 from penstock.kinds.kind import Kind, Material, Shown
 from penstock.nn.log_spectrum import LogSpectrum
 from penstock.nn.spectrogram import LogMel
@@ -271,6 +270,4 @@ def picture(bands: np.ndarray) -> str:
     """A spectrogram (T, M) as a data URI: loud is dark, low is below; a pixel a number, in 16 greys."""
     low, high = np.quantile(bands, (0.05, 0.995))
     dark = np.clip((bands - low) / max(high - low, 1e-6), 0, 1)
-    file = io.BytesIO()
-    Image.fromarray((255 * (1 - dark.T[::-1])).round().astype(np.uint8)).quantize(16).save(file, "PNG", optimize=True)
-    return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode()
+    return png_uri(Image.fromarray((255 * (1 - dark.T[::-1])).round().astype(np.uint8)).quantize(16))

@@ -11,11 +11,12 @@ from torch import Tensor
 
 from penstock.core.objective import Evaluation
 from penstock.data.features import Classes
-from penstock.kinds.answer import Answer, Series, misfit_of_rows
+from penstock.kinds.answer import Series
+from penstock.kinds.graded import GradedAnswer, misfit_of_rows
 from penstock.metrics.classification import confusion, precision_recall, reliability
 
 
-class CategoryAnswer(Answer):
+class CategoryAnswer(GradedAnswer):
     """Probabilities of the classes that training saw; `counts` (K,) are their training examples."""
 
     word = "category"

@@ -11,7 +11,8 @@ from torch import Tensor
 
 from penstock.core.objective import Evaluation
 from penstock.data.features import Scale
-from penstock.kinds.answer import Answer, Series
+from penstock.kinds.answer import Series
+from penstock.kinds.graded import GradedAnswer
 from penstock.kinds.series import SeriesMaterial, Stretch
 from penstock.metrics.forecasting import mase
 
@@ -20,7 +21,7 @@ SHOWN = 6
 SIMPLE = {"last": "stay at the last value", "seasonal": "the same as a season before"}
 
 
-class FutureAnswer(Answer):
+class FutureAnswer(GradedAnswer):
     """Quantiles of the levels (Q,) for each step ahead and each column told; `naive` (K,) is what MASE is relative to.
 
     The label of an example is its place in the series, for what follows there is the target.

@@ -12,7 +12,6 @@ import torch
 from torch import Tensor
 
 from penstock.core.errors import CheckpointError
-from penstock.core.objective import Evaluation
 from penstock.data.features import Classes
 from penstock.data.ragged import Stored
 from penstock.kinds.answer import Answer, Series
@@ -77,22 +76,6 @@ class LikenessAnswer(Answer):
             for k, name in enumerate(self.names)
         ]
         return {"classes": rows} if rows else {}
-
-    def misfit(self, output: object, examples: int) -> tuple[str, str] | None:
-        """Nothing: a reconstruction is compared with the example itself."""
-        return None
-
-    def baseline(self, labels: Series[Any]) -> dict[str, Any]:
-        """None that could be told from labels."""
-        return {"name": "", "metrics": {}}
-
-    def findings(self, evaluation: Evaluation) -> dict[str, Any]:
-        """Nothing that could be told from errors and codes alone."""
-        return {}
-
-    def mistakes(self, evaluation: Evaluation, limit: int) -> list[tuple[int, dict[str, Any]]]:
-        """None: what is unusual stands in a section of its own."""
-        return []
 
     def say(self, outputs: Any) -> list[dict[str, Any]]:
         """Whether the error is unusual, and the error beside the threshold."""

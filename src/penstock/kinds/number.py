@@ -11,13 +11,14 @@ from torch import Tensor
 
 from penstock.core.objective import Evaluation
 from penstock.data.features import Scale, target_numbers
-from penstock.kinds.answer import Answer, Series, misfit_of_rows
+from penstock.kinds.answer import Series
+from penstock.kinds.graded import GradedAnswer, misfit_of_rows
 from penstock.metrics.regression import mae, r2, rmse
 
 MOST_POINTS = 2000
 
 
-class NumberAnswer(Answer):
+class NumberAnswer(GradedAnswer):
     """A number in the target's own unit; the model works on it standardised."""
 
     word = "number"

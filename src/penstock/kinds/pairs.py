@@ -17,10 +17,12 @@ from penstock.core.objective import Evaluation
 from penstock.data.encoding import read_text
 from penstock.data.examples import Examples, InMemory
 from penstock.data.pairs import MOST, Pairs
+from penstock.data.paths import on_disk
 from penstock.data.ragged import Ragged, Stored
 from penstock.data.sources import Transform
 from penstock.data.tokens import BOS, EOS, Tokenizer, TokenKind
-from penstock.kinds.answer import Answer, Series
+from penstock.kinds.answer import Series
+from penstock.kinds.graded import GradedAnswer
 from penstock.kinds.kind import Kind, Material, Shown
 from penstock.metrics.translation import bleu, chrf, exact_match
 
@@ -152,7 +154,7 @@ class PairMaterial(Material):
         return hashlib.sha256("\x1f".join(words).encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
-class TargetAnswer(Answer):
+class TargetAnswer(GradedAnswer):
     """A text, written token by token. `longest` is the number of tokens of the longest text in training."""
 
     word = "text"
@@ -277,11 +279,7 @@ def _names(tokenizer: Tokenizer) -> list[str]:
 def _lines(item: str | Path, encoding: str) -> list[tuple[str, str]]:
     """The places and texts of a file's lines, or the text itself."""
     path = Path(item)
-    try:
-        is_file = path.is_file()
-    except (OSError, ValueError):  # too long for a path, or with a NUL
-        is_file = False
-    if not is_file:
+    if not on_disk(path, file=True):
         return [("input", str(item))]
     lines = enumerate(read_text(path, encoding, MOST).splitlines(), 1)
     return [(f"{path}:{number}", line.strip()) for number, line in lines if line.strip()]

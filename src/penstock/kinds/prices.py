@@ -46,13 +46,16 @@ def read_prices(path: Path, *, close: str | None = None, volume: str | None = No
     if close is None:
         numeric = [name for name in names if pd.to_numeric(frame[name], errors="coerce").notna().mean() > 0.9]
         listed = ", ".join(numeric) or "none of them holds numbers"
-        raise DataError(path, f"no column is called close or price (there are: {listed})", "name it with --close")
+        raise DataError(path, f"no column is called close or price (there are: {listed})", "call one so")
     for name in (close, *([volume] if volume else [])):
         if name not in names:
             raise DataError(path, f"there is no column {name!r}", suggest(name, names))
     volume = volume or _known(names, _VOLUMES)
     chosen = [close, *([volume] if volume else [])]
-    timeline = read_timeline(frame, str(path), columns=chosen)
+    try:
+        timeline = read_timeline(frame, str(path), columns=chosen)
+    except DataError as error:
+        raise DataError(error.where, error.problem, "mend it, or leave the row out") from None
     for column, (name, least) in enumerate(zip(chosen, ("above 0", "0 or more"), strict=False)):
         values = timeline.values[:, column]
         bad = np.flatnonzero(~(values > 0) if column == 0 else ~(values >= 0))

@@ -15,7 +15,8 @@ from penstock.core.objective import Evaluation
 from penstock.data.cells import place
 from penstock.data.features import Classes
 from penstock.data.ragged import Ragged
-from penstock.kinds.answer import Answer, Series
+from penstock.kinds.answer import Series
+from penstock.kinds.graded import GradedAnswer
 from penstock.metrics.classification import confusion, macro_f1, precision_recall
 from penstock.metrics.tagging import SpanScores, marks_spans, span_scores, spans
 from penstock.objectives.tagging import IGNORED, named
@@ -23,7 +24,7 @@ from penstock.objectives.tagging import IGNORED, named
 _SCORES = ("precision", "recall", "f1", "support")
 
 
-class TagAnswer(Answer):
+class TagAnswer(GradedAnswer):
     """A tag for every word; `counts` (K,) are their words in training."""
 
     word = "tags"

@@ -19,7 +19,7 @@ from penstock.data.encoding import read_text
 from penstock.data.examples import Examples, InMemory
 from penstock.data.opened import ReadOptions, TextData
 from penstock.data.opening import MOST_OF_A_TEXT, TABLE_SUFFIXES
-from penstock.data.paths import missing
+from penstock.data.paths import missing, on_disk
 from penstock.data.ragged import Ragged, Stored
 from penstock.data.sources import Transform
 from penstock.data.texts import TEXTS, text_files
@@ -87,7 +87,7 @@ class TextKind(Kind):
             problem = f"cannot read {type(item).__name__} as text"
             raise DataError("input", problem, "give a text, a file, a folder or a table")
         path = Path(item)
-        if not _exists(path):
+        if not on_disk(path):
             if isinstance(item, Path) or (
                 " " not in item and item.lower().endswith((*TEXTS.suffixes, *TABLE_SUFFIXES))
             ):
@@ -196,10 +196,3 @@ class TextMaterial(Material):
         letters = sum(map(len, sample))
         chinese = sum(len(_CHINESE.findall(text)) for text in sample)
         return "characters" if chinese > 0.3 * letters or letters < SHORT * len(sample) else "words"
-
-
-def _exists(path: Path) -> bool:
-    try:
-        return path.exists()
-    except (OSError, ValueError):  # too long for a path, or with a NUL
-        return False

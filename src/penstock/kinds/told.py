@@ -59,7 +59,7 @@ def about(setting: str, column: str, material: Material) -> pd.Series[Any]:
     Raises RecipeError, of the `setting` that names it, where there is none.
     """
     known = material.about
-    names = [] if known is None else [str(name) for name in known.columns]
+    names = [] if known is None else [str(name) for name in known.columns if known[name].notna().any()]
     if known is not None and names == [FOLDERS]:
         return known[FOLDERS].loc[material.labels.index].rename(column)
     if known is None or column not in names:

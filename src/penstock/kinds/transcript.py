@@ -17,7 +17,8 @@ from penstock.data.ragged import Ragged
 from penstock.data.tokens import Tokenizer, TokenKind
 from penstock.decoding.ctc import BLANK, PrefixBeam, greedy
 from penstock.decoding.ngram import NGram
-from penstock.kinds.answer import Answer, Series
+from penstock.kinds.answer import Series
+from penstock.kinds.graded import GradedAnswer
 from penstock.metrics.edits import edit_distance
 
 SPECIAL = ("<blank>", "<unk>")
@@ -36,7 +37,7 @@ class Decoding:
     bonus: float = 0.5
 
 
-class TranscriptAnswer(Answer):
+class TranscriptAnswer(GradedAnswer):
     """Texts in the tokens that the training transcripts have taught."""
 
     word = "transcript"

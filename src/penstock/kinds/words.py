@@ -15,6 +15,7 @@ import torch
 from penstock.core.errors import DataError
 from penstock.data.examples import Examples, InMemory
 from penstock.data.fitted import read
+from penstock.data.paths import on_disk
 from penstock.data.ragged import Ragged, Stored
 from penstock.data.sources import Transform
 from penstock.data.tagged import Columns, Tagged, column_at, read_columns
@@ -87,11 +88,7 @@ class WordsKind(Kind):
 
     def _found(self, item: str | Path) -> list[list[str]]:
         path = Path(item)
-        try:
-            is_file = path.is_file()
-        except (OSError, ValueError):  # too long for a path, or with a NUL
-            is_file = False
-        if not is_file:
+        if not on_disk(path, file=True):
             words = self.split(str(item))
             if not words:
                 raise DataError("input", "there is no word in it", "give a sentence")

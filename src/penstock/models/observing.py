@@ -26,11 +26,19 @@ BOARD = ((32, 3, 1), (64, 3, 1))
 class VectorTrunk(FeatureTrunk):
     """Fully connected layers with an activation after each, and orthogonal weights: (B, ...) to (B, last of `hidden`).
 
-    Without hidden layers the features are the observation itself.
+    Without hidden layers the features are the observation itself. With `normalise` each layer's outputs are brought to
+    mean 0 and deviation 1 before the activation (Ba, Kiros and Hinton 2016, "Layer normalization"), which keeps values
+    that are learned from values from running away (Gallici et al. 2025, "Simplifying deep temporal difference
+    learning", section 3).
     """
 
     def __init__(
-        self, *, inputs: int, hidden: Sequence[int] = (64, 64), activation: Callable[[], nn.Module] = nn.Tanh
+        self,
+        *,
+        inputs: int,
+        hidden: Sequence[int] = (64, 64),
+        activation: Callable[[], nn.Module] = nn.Tanh,
+        normalise: bool = False,
     ) -> None:
         super().__init__()
         require_sizes("VectorTrunk", inputs=inputs, **{f"hidden[{i}]": size for i, size in enumerate(hidden)})
@@ -39,7 +47,7 @@ class VectorTrunk(FeatureTrunk):
         for before, after in pairwise([inputs, *hidden]):
             layer = nn.Linear(before, after)
             orthogonal_(layer, activation_gain(activation))
-            layers += [layer, activation()]
+            layers += [layer, *([nn.LayerNorm(after)] if normalise else []), activation()]
         self.layers = nn.Sequential(*layers)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -51,7 +59,7 @@ class VectorTrunk(FeatureTrunk):
 
 @final
 class ImageTrunk(FeatureTrunk):
-    """Convolutions with ReLU, then a fully connected layer: (B, C, H, W) to (B, `width`).
+    """Convolutions with ReLU, then a fully connected layer: (B, C, H, W) to (B, `features`).
 
     `convolutions` are (channels, side, stride) each, without padding. Pictures of bytes are scaled to [0, 1]. Raises
     RecipeError where the picture is too small for them.

@@ -136,8 +136,3 @@ class ActorCritic(nn.Module):
         choice: Told = self.head(features)
         worth: Tensor = self.worth(features if self.critic is None else self.critic(observation))
         return choice, worth.squeeze(1)
-
-    def value(self, observation: Tensor) -> Tensor:
-        """What to expect: (B,)."""
-        worth: Tensor = self.worth((self.trunk if self.critic is None else self.critic)(observation))
-        return worth.squeeze(1)

@@ -81,6 +81,9 @@ class LSTM(Recurrent):
     Hochreiter and Schmidhuber 1997, "Long short-term memory", with the forget gate of Gers et al. 2000. The forget gate
     starts open, by `forget_bias` (Jozefowicz et al. 2015, section 4.2), or the memory would halve with each step; a
     negative `gate_bias` starts the input and output gates closed, so that a memory is left in peace until it is needed.
+    `memory`: from the start each unit remembers a number of steps of its own, up to so many, and takes in as little as
+    it forgets (chrono initialisation: Tallec and Ollivier 2018, "Can recurrent neural networks warp time?", section
+    2.2), instead of `forget_bias` and the input gate's `gate_bias`.
     """
 
     states = 2
@@ -94,13 +97,19 @@ class LSTM(Recurrent):
         dropout: float = 0.0,
         forget_bias: float = 1.0,
         gate_bias: float = 0.0,
+        memory: int | None = None,
     ) -> None:
         _require("LSTM", inputs, width, layers, dropout)
+        if memory is not None and memory < 3:
+            raise ValueError(f"LSTM: a memory of {memory} steps; it must be of 3 or more")
         super().__init__(nn.LSTM(inputs, width, layers, batch_first=True, dropout=dropout if layers > 1 else 0.0))
         for layer in range(layers):
             gates = self.cells.get_parameter(f"bias_ih_l{layer}").detach().view(4, width)
             gates[0] = gates[3] = gate_bias  # torch's order: input, forget, candidate, output
             gates[1] = forget_bias
+            if memory is not None:
+                gates[1].uniform_(1, memory - 1).log_()
+                gates[0] = -gates[1]
 
     def run(self, x: Tensor, states: Carry) -> tuple[Tensor, Carry]:
         hidden, cell = states

@@ -108,9 +108,35 @@ def _recurrent(cell: Callable[..., Causal]) -> Callable[..., SequenceNet]:
 
 rnn = _recurrent(Elman)
 jordan = _recurrent(Jordan)
-lstm = _recurrent(LSTM)
 lstm_closed = _recurrent(partial(LSTM, gate_bias=-1.0))
 gru = _recurrent(GRU)
+
+
+def lstm(
+    *,
+    outputs: int,
+    vocabulary: int | None = None,
+    features: int | None = None,
+    width: int = 128,
+    layers: int = 1,
+    dropout: float = 0.0,
+    bidirectional: bool = False,
+    memory: int | None = None,
+    pooled: bool = False,
+    stride: int = 1,
+) -> SequenceNet:
+    """A stack of LSTMs, which may start out remembering up to `memory` steps."""
+    return _recurrent(partial(LSTM, memory=memory))(
+        outputs=outputs,
+        vocabulary=vocabulary,
+        features=features,
+        width=width,
+        layers=layers,
+        dropout=dropout,
+        bidirectional=bidirectional,
+        pooled=pooled,
+        stride=stride,
+    )
 
 
 def tcn(

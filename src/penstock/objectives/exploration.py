@@ -68,18 +68,6 @@ class EpsilonGreedy(Exploration):
 
 @final
 @dataclass(frozen=True)
-class Boltzmann(Exploration):
-    """With probabilities that grow with the worth: softmax of worth / `temperature` (Sutton and Barto 2018, 2.8)."""
-
-    temperature: Annealed = Annealed(start=1.0, end=0.05)
-
-    def __call__(self, worth: Tensor, progress: float) -> Tensor:
-        """By the largest of the numbers with Gumbel noise."""
-        return (worth / self.temperature(progress) - torch.empty_like(worth).exponential_().log()).argmax(1)
-
-
-@final
-@dataclass(frozen=True)
 class Jitter:
     """Normal noise on numbers, with a deviation of a share of their reach, kept within their bounds.
 

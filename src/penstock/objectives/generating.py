@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Iterable
 from typing import ClassVar
 
 import torch
@@ -10,7 +11,8 @@ from torch import Tensor, nn
 
 from penstock.core.batch import Batch
 from penstock.core.errors import DataError
-from penstock.core.objective import Objective
+from penstock.core.objective import Evaluation, Objective
+from penstock.core.shared import rows
 from penstock.metrics.generation import fidelity, frechet
 
 NEIGHBOURS = 5
@@ -73,6 +75,35 @@ class Generating(Objective):
             names = ("precision", "recall", "density", "coverage")
             found |= {name: getattr(measured, name) for name in names}
         return found
+
+
+class Inverting(Generating):
+    """One that also finds codes for examples, and is judged by what these make, too."""
+
+    @abstractmethod
+    def encode(self, x: Tensor) -> Tensor:
+        """Codes of examples: (B, ...) to (B, Z)."""
+
+    def unlike(self, made: Tensor, real: Tensor) -> Tensor:
+        """How far off what was made is: the mean squared difference of each example, (B, ...) twice to (B,)."""
+        return (made - real).square().flatten(1).mean(1)
+
+    def reconstruct(self, x: Tensor) -> Tensor:
+        """What the codes of examples make."""
+        return self.make(self.encode(x))
+
+    def evaluate(self, source: Iterable[Batch]) -> Evaluation:
+        """How far off held-out examples are made again, as `loss`, and measures of nearness of samples.
+
+        Records: the error of each example (N,).
+        """
+        real, generated, error = joined(rows(source, self._examined))
+        return Evaluation({"loss": float(error.double().mean()), **self.compared(real, generated)}, {"error": error})
+
+    def _examined(self, batch: Batch) -> tuple[Tensor, ...]:
+        real = self.real(batch)
+        error = self.unlike(self.reconstruct(real), real).float()
+        return self.features(real), self.features(self.sample(batch["key"])), error
 
 
 def joined(rows: list[tuple[Tensor, ...]]) -> tuple[Tensor, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor, nn
@@ -10,17 +10,16 @@ from torch.nn import functional
 
 from penstock.core.batch import Batch
 from penstock.core.draws import Draws
-from penstock.core.objective import Evaluation, Update
-from penstock.core.shared import rows
+from penstock.core.objective import Update
 from penstock.models.generator import Generator
 from penstock.nn.sizes import require_sizes
-from penstock.objectives.generating import Generating, joined
+from penstock.objectives.generating import Inverting
 
 SEARCH_RATE = 0.05
 """Of the search for the code of an example that was not trained on."""
 
 
-class LatentOptimisation(Generating):
+class LatentOptimisation(Inverting):
     """Codes of the training examples and a generator, both moved so that each code makes its example.
 
     Bojanowski et al. 2018, "Optimizing the latent space of generative networks", section 2. The batch has the field
@@ -42,7 +41,7 @@ class LatentOptimisation(Generating):
         super().__init__(field=field, examiner=examiner)
         require_sizes("LatentOptimisation", examples=examples, search_steps=search_steps)
         self.generator, self.search_steps = generator, search_steps
-        self.compare = squares if compare is None else compare
+        self._compare = compare
         self.codes = nn.Parameter(within_ball(torch.randn(examples, generator.code) / generator.code**0.5))
         self._codes = Draws("codes")
 
@@ -53,10 +52,10 @@ class LatentOptimisation(Generating):
     def step(self, batch: Batch) -> Iterator[Update]:
         """The codes' turn and the generator's."""
         real, index = self.real(batch), batch["index"]
-        loss = self.compare(self.generator(self.codes[index]), real).mean()
+        loss = self.unlike(self.generator(self.codes[index]), real).mean()
         yield Update(loss, role="codes", weight=len(real))
         code = within_ball(self.codes.detach()[index])  # as they will be after the step
-        loss = self.compare(self.generator(code), real).mean()
+        loss = self.unlike(self.generator(code), real).mean()
         yield Update(loss, role="generator", weight=len(real))
 
     @torch.no_grad()
@@ -76,45 +75,28 @@ class LatentOptimisation(Generating):
         made: Tensor = self.generator(code)
         return made
 
+    def unlike(self, made: Tensor, real: Tensor) -> Tensor:
+        """By `compare`, where that was given: (B, ...) twice to (B,)."""
+        return super().unlike(made, real) if self._compare is None else self._compare(made, real)
+
     def encode(self, x: Tensor) -> Tensor:
         """Codes (B, Z) that make examples (B, ...), searched by gradient steps from the mean of those learned."""
         with torch.enable_grad():
             code = self.codes.detach().mean(0).expand(len(x), -1).clone().requires_grad_()
             moment = torch.zeros_like(code)
             for _ in range(self.search_steps):
-                (slope,) = torch.autograd.grad(self.compare(self.generator(code), x).sum(), code)
+                (slope,) = torch.autograd.grad(self.unlike(self.generator(code), x).sum(), code)
                 # The same length of step whatever the size of the slope, which differs widely between losses.
                 direction = slope / torch.linalg.vector_norm(slope, dim=1, keepdim=True).clamp(min=1e-12)
                 moment = 0.9 * moment + 0.1 * direction
                 code = within_ball(code.detach() - SEARCH_RATE * moment).requires_grad_()
         return code.detach()
 
-    def reconstruct(self, x: Tensor) -> Tensor:
-        """What the codes found for examples make."""
-        made: Tensor = self.generator(self.encode(x))
-        return made
-
-    def evaluate(self, source: Iterable[Batch]) -> Evaluation:
-        """The loss with codes searched for held-out examples, and measures of nearness of samples; records: the loss of
-        each example (N,)."""
-        real, generated, error = joined(rows(source, self._examined))
-        return Evaluation({"loss": float(error.double().mean()), **self.compared(real, generated)}, {"error": error})
-
-    def _examined(self, batch: Batch) -> tuple[Tensor, ...]:
-        real = self.real(batch)
-        error = self.compare(self.reconstruct(real), real).float()
-        return self.features(real), self.features(self.sample(batch["key"])), error
-
 
 def within_ball(code: Tensor) -> Tensor:
     """Codes (B, Z) that are longer than 1, at length 1."""
     length: Tensor = torch.linalg.vector_norm(code, dim=1, keepdim=True)
     return code / length.clamp(min=1)
-
-
-def squares(made: Tensor, real: Tensor) -> Tensor:
-    """The mean squared difference of each example: (B, ...) twice to (B,)."""
-    return (made - real).square().flatten(1).mean(1)
 
 
 def pyramid(made: Tensor, real: Tensor) -> Tensor:

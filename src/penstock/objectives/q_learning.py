@@ -65,6 +65,11 @@ class QLearning(Acting):
             layer.training = mode
         return {"action": self.explore(worth, self.progress)}
 
+    def noted(self) -> dict[str, float]:
+        """Also the share of actions at random, where there is one."""
+        chance = {"epsilon": self.explore.epsilon(self.progress)} if isinstance(self.explore, EpsilonGreedy) else {}
+        return super().noted() | chance
+
     def best(self, observation: Tensor) -> dict[str, Tensor]:
         """The action held to be worth most, and what."""
         value, action = self.form.mean(self.model(observation)).max(1)

@@ -8,6 +8,7 @@ from typing import final
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from penstock.core.errors import RecipeError
 
@@ -46,9 +47,11 @@ class Mean(ReturnForm):
 
     def errors(self, told: Tensor, onward: Tensor, reward: Tensor, discount: Tensor) -> tuple[Tensor, Tensor]:
         """Of the difference."""
-        error = told.squeeze(1) - (reward + discount * onward.squeeze(1))
-        size = error.abs()
-        return _huber(size, self.bend) if self.bend else size.square() / 2, size
+        told, wanted = told.squeeze(1), reward + discount * onward.squeeze(1)
+        surprise = (told.detach() - wanted).abs()
+        if self.bend is None:
+            return functional.mse_loss(told, wanted, reduction="none") / 2, surprise
+        return functional.huber_loss(told, wanted, reduction="none", delta=self.bend), surprise
 
 
 @final

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 import torch
 from torch import Tensor, nn
 
 from penstock.core.batch import Batch
 from penstock.core.draws import Draws
-from penstock.core.objective import Evaluation, Update
-from penstock.core.shared import rows
+from penstock.core.objective import Update
 from penstock.models.discriminator import Discriminator, GaussianEncoder
 from penstock.models.generator import Generator
 from penstock.nn.spectral import advance_all
 from penstock.objectives.adversarial_losses import AdversarialLoss, NonSaturating
-from penstock.objectives.generating import Generating, joined
+from penstock.objectives.generating import Inverting
 
 
-class VAEGAN(Generating):
+class VAEGAN(Inverting):
     """Encoder, generator (the decoder) and discriminator; likeness is measured in the discriminator's features.
 
     Larsen et al. 2016, "Autoencoding beyond pixels using a learned similarity metric", algorithm 1, with the updates
@@ -88,22 +87,6 @@ class VAEGAN(Generating):
         """The mean codes of examples: (B, ...) to (B, Z)."""
         mean: Tensor = self.encoder(x)[0]
         return mean
-
-    def reconstruct(self, x: Tensor) -> Tensor:
-        """Examples as the generator decodes their mean codes."""
-        made: Tensor = self.generator(self.encode(x))
-        return made
-
-    def evaluate(self, source: Iterable[Batch]) -> Evaluation:
-        """Mean squared error of reconstructions, as `loss`, and measures of nearness of samples; records: the error of
-        each example (N,)."""
-        real, generated, error = joined(rows(source, self._examined))
-        return Evaluation({"loss": float(error.double().mean()), **self.compared(real, generated)}, {"error": error})
-
-    def _examined(self, batch: Batch) -> tuple[Tensor, ...]:
-        real = self.real(batch)
-        error = (self.reconstruct(real) - real).square().flatten(1).mean(1).float()
-        return self.features(real), self.features(self.sample(batch["key"])), error
 
     def _encoded(self, x: Tensor, keys: Tensor) -> tuple[Tensor, Tensor]:
         """Codes (B, Z), with noise, and the divergence of their distributions from the unit normal (B,)."""

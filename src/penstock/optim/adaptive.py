@@ -24,10 +24,6 @@ class Adagrad(Optimizer):
         super().__post_init__()
         self.require("epsilon", self.epsilon, low=0.0)
 
-    def factors(self, step: Scalar, lr: Scalar) -> Sequence[Scalar]:
-        """The rate."""
-        return (lr,)
-
     def move(
         self,
         parameter: Tensor,
@@ -56,10 +52,6 @@ class RMSprop(Optimizer):
         super().__post_init__()
         self.require("alpha", self.alpha, low=0.0, high=1.0)
         self.require("epsilon", self.epsilon, low=0.0)
-
-    def factors(self, step: Scalar, lr: Scalar) -> Sequence[Scalar]:
-        """The rate."""
-        return (lr,)
 
     def move(
         self,

@@ -48,12 +48,12 @@ class Optimizer(ABC):
         """Move `parameter` (P,) in place along `gradient` (P,), which may be overwritten; `step` counts from 1."""
         self.move(parameter, gradient, state, self.factors(step, lr), decay)
 
-    @abstractmethod
     def factors(self, step: Scalar, lr: Scalar) -> Sequence[Scalar]:
-        """All numbers of a step that follow from its number and its rate.
+        """All numbers of a step that follow from its number and its rate: the rate, if not told otherwise.
 
         They are worked out apart, so that one compiled program serves every step.
         """
+        return (lr,)
 
     @abstractmethod
     def move(

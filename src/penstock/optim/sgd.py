@@ -28,10 +28,6 @@ class SGD(Optimizer):
         if self.nesterov and self.momentum == 0:
             raise RecipeError("optim.nesterov", "the look-ahead needs momentum", "give optim.momentum > 0")
 
-    def factors(self, step: Scalar, lr: Scalar) -> Sequence[Scalar]:
-        """The rate."""
-        return (lr,)
-
     def move(
         self,
         parameter: Tensor,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import contextlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -10,14 +11,15 @@ from typing import Any
 import torch
 from torch import nn
 
-from penstock.core.errors import CheckpointError, DataError, RecipeError
+from penstock.core.batch import Batch
+from penstock.core.errors import DataError, RecipeError
 from penstock.core.settings import Settings
 from penstock.data.sources import InOrder
 from penstock.kinds.answer import Answer
 from penstock.kinds.kind import Kind
 from penstock.objectives.predicting import Predicting
 from penstock.recipes.settings import NetSettings
-from penstock.recipes.trained import CONFIG, Trained, check_measured, load_weights, read_config
+from penstock.recipes.trained import Trained, configuration, load_weights, module_of
 
 KINDS: Mapping[str, str] = {
     "image": "penstock.kinds.image:ImageKind",
@@ -93,20 +95,11 @@ class Answering(Trained):
 
         Raises CheckpointError for files that are missing, damaged, of another version, or do not fit the model.
         """
-        config, where = read_config(folder), folder / CONFIG
-        try:
+        with configuration(folder) as config:
             kind: Kind = _found(KINDS, config["kind"])
             answer: Answer = _found(ANSWERS, config["answer"])
             net, name = sizes.model_validate(config["net"]), config["model"]
-            if model is None and name is None:
-                raise CheckpointError(
-                    where,
-                    "the model was a module of your own, and files never name code",
-                    "pass it: load(path, model=m)",
-                )
-            module = model if model is not None else network(name, kind, answer, net)
-        except (KeyError, TypeError, ValueError, AttributeError, IndexError, RuntimeError, RecipeError) as error:
-            raise CheckpointError(where, f"it is damaged ({type(error).__name__}: {error})", "restore it") from error
+            module = module_of(folder, model, name, lambda name: network(name, kind, answer, net))
         load_weights(folder, module)
         return cls(objective(kind, answer, module).eval(), kind, answer, name, net)
 
@@ -116,24 +109,16 @@ def _found(table: Mapping[str, str], value: Mapping[str, Any]) -> Any:
     return getattr(import_module(module), name).from_json(value)
 
 
-def check_model(trained: Answering, source: InOrder, monitor: str) -> None:
-    """Try the model on a few examples of a source. Raises RecipeError unless it takes them, gives as many numbers an
-    example as there are answers, and `monitor` is among the metrics."""
+@contextlib.contextmanager
+def trying(trained: Answering, source: InOrder) -> Iterator[Batch]:
+    """A few examples of a source to try the model on. Raises RecipeError where it does not take them."""
     few = InOrder(source.examples, source.indices[:8], batch_size=8, transform=source.transform)
     batch = next(iter(few)).to(trained.device)
-    model = trained.network.eval()
     try:
         with torch.no_grad():
-            output = model(*[batch[name] for name in trained.objective.inputs])
+            yield batch
     except (RuntimeError, TypeError, ValueError, IndexError) as error:
         shapes = ", ".join(f"{field} {tuple(batch[field].shape)}" for field in trained.kind.inputs)
-        reason = str(error).strip().splitlines()[0]
-        raise RecipeError(
-            f"model {trained.architecture}",
-            f"it cannot take a batch of {shapes} ({reason})",
-            "give it another input size",
-        ) from error
-    if problem := trained.answer.misfit(output, batch.size):
-        found, remedy = problem
-        raise RecipeError(f"model {trained.architecture}", found, remedy)
-    check_measured(trained.objective, batch, monitor)
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        problem = f"it cannot take a batch of {shapes} ({reason})"
+        raise RecipeError(f"model {trained.architecture}", problem, "give it another input size") from error

@@ -129,7 +129,6 @@ def _generator(recipe: Generate, shape: tuple[int, int, int], classes: int) -> G
     match recipe.model:
         case "dense":
             body = partial(DenseGenerator, channels=channels, size=size, hidden=tuple(net.hidden))
-            return Generator(code=net.code, body=lambda inputs: body(inputs=inputs), classes=classes)
         case "residual":
             body = partial(ResidualGenerator, channels=channels, size=size, width=net.width)
         case _:
@@ -201,7 +200,7 @@ def _last_side(size: int) -> int:
     from penstock.models.generator import doublings
 
     side, times = doublings(size)
-    return side << (times - 1)
+    return side << max(times - 1, 0)
 
 
 def _side(shape: tuple[int, int, int]) -> int:

@@ -20,15 +20,13 @@ from numpy.typing import NDArray
 from penstock.core.csv_text import csv_text
 from penstock.core.files import write_bytes, write_text
 from penstock.recipes.judged_reconstructions import plane
+from penstock.recipes.palette import COLOURS, SHAPES
 from penstock.recipes.supervised import held_out, labelled
 
 if TYPE_CHECKING:
     from penstock.recipes.reconstruct import Reconstruct
     from penstock.recipes.reconstructing import Reconstructing
 
-COLOURS = ("#4269d0", "#e8963a", "#d64550", "#3ca39a", "#6f9f3a", "#9b5fc0", "#c45a96", "#9c6b4e", "#6d7f95", "#c2a12d")
-"""Of classes, in turn; after ten another shape of point."""
-SHAPES = "o^sDvP"
 FONTS = ["DejaVu Sans", "Noto Sans CJK SC", "Microsoft YaHei", "PingFang SC", "WenQuanYi Zen Hei", "Arial Unicode MS"]
 """Looked through for letters that the ones before lack."""
 
@@ -102,7 +100,10 @@ def _picture(points: NDArray[np.float64], labels: Sequence[str | None] | None, h
 
 
 def codes_of(recipe: Reconstruct, trained: Reconstructing, supplied: object, given: Sequence[object] | None) -> Codes:
-    """See `Reconstruct.codes`."""
+    """The codes of raw inputs, or of all the recipe's own data, with their classes.
+
+    Raises DataError for what cannot be read.
+    """
     if given is not None:
         names, codes = trained.encode(given)
         return Codes(names, codes.numpy())

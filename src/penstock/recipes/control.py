@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import AfterValidator, Field
@@ -22,9 +23,9 @@ from penstock.recipes.control_settings import (
     RolloutSettings,
     SoftSettings,
     ValueSettings,
-    WorldSettings,
 )
 from penstock.recipes.recipe import Recipe, Where
+from penstock.recipes.world_settings import TradingSettings, WorldSettings
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,12 +33,16 @@ if TYPE_CHECKING:
     from torch import nn
 
     from penstock.core.objective import Evaluation
+    from penstock.engine.watcher import Watcher
     from penstock.recipes.job import Job, Supplied
     from penstock.recipes.playing import Playing
     from penstock.recipes.trained import Trained
     from penstock.recipes.worlds import Worlds
     from penstock.rl.environment import Environment
     from penstock.rl.spaces import Space
+
+
+CANNOT_BE_SAVED = "this environment cannot be saved: resumed, episodes begin anew"
 
 
 class Control(Recipe):
@@ -48,20 +53,28 @@ class Control(Recipe):
     example: ClassVar[str] = "penstock train control --env pendulum --algorithm sac"
     activity: ClassVar[str] = "control"
     headline: ClassVar[Sequence[str]] = ("return",)
-    use: ClassVar[str] = "penstock evaluate {run}"
+    use: ClassVar[str] = "penstock play {run}"
     python_use: ClassVar[str] = "run.evaluate()"
 
     data: Annotated[
-        Where, Field(description="prices to trade at (env trading): a table, or the made-up markets reversion and walk")
+        Where,
+        Field(
+            description="prices to trade at, also --prices: a table, or the made-up markets reversion and walk",
+            json_schema_extra={"also": "prices"},
+        ),
     ] = "reversion"
     env: Annotated[
         str,
         Field(
             min_length=1,
-            description="cartpole, pendulum, gridworld, trading, or the name of one of Gymnasium's, such as "
-            "Acrobot-v1; auto: trading where prices are given, else cartpole",
+            description="cartpole, pendulum, gridworld, trading, the name of one of Gymnasium's, such as Acrobot-v1, "
+            "or your own: world.py, world.py:Name or module:Name; auto: trading where prices are given, else cartpole",
         ),
     ] = "auto"
+    trust_env: Annotated[
+        bool,
+        Field(exclude=True, description="run the code of an environment of your own"),
+    ] = False
     algorithm: Annotated[
         Algorithm, Field(description="how it learns; auto: ppo, sac where actions are numbers, q-learning for tables")
     ] = "auto"
@@ -90,6 +103,7 @@ class Control(Recipe):
         float | None, Field(gt=0, description="scale gradients down to this norm; by the algorithm if not given")
     ] = None
     world: WorldSettings = WorldSettings()
+    trading: TradingSettings = TradingSettings()
     rollout: RolloutSettings = RolloutSettings()
     policy: PolicySettings = PolicySettings()
     replay: ReplaySettings = ReplaySettings()
@@ -98,6 +112,11 @@ class Control(Recipe):
     net: ControlNet = ControlNet()
     optim: ControlOptim = ControlOptim()
     measure: MeasureSettings = MeasureSettings()
+
+    @property
+    def trusts(self) -> bool:
+        """The environment's code."""
+        return self.trust_env
 
     @property
     def gathered(self) -> int:
@@ -122,6 +141,8 @@ class Control(Recipe):
         from penstock.recipes.controllers import make_objective, make_source
         from penstock.recipes.job import Job
         from penstock.recipes.playing import Playing
+        from penstock.recipes.showing import draw_best
+        from penstock.recipes.times import EvaluationTimes
         from penstock.recipes.worlds import worlds_of
 
         device = pick_device(self.device, ranks=ranks)
@@ -129,11 +150,9 @@ class Control(Recipe):
             raise RecipeError(name, "an object cannot be acted in, nor taught by itself", "name --env and --model")
         wanted = self._with_env()
         worlds = worlds_of(wanted, device)
-        first = worlds.bare("train", 1)
-        seen, done = first.observation, first.action
-        first.close()
-        recipe = resolved(wanted, seen, done, own=worlds.own)
-        worlds = worlds_of(recipe, device)
+        seen, done, looks = worlds.tried()
+        recipe = resolved(wanted, seen, done, own=worlds.own, world=worlds.usual)
+        worlds = replace(worlds, recipe=recipe)
         assert recipe.environments is not None
         bounded = recipe.algorithm in ON_POLICY
         seed_all(self.seed)
@@ -151,31 +170,39 @@ class Control(Recipe):
             trained = Playing(objective, recipe.model, recipe.algorithm, seen, done, moments)
             _check(trained, self.monitor)
             rest = {}
-            for part, episodes in (("validation", self.measure.validation), ("test", self.measure.test)):
+            for part, episodes in (("validation", recipe.measure.validation), ("test", recipe.measure.test)):
+                assert episodes is not None
                 rest[part] = recipe.episodes(trained, worlds, part, episodes)
                 opened.append(rest[part].environment)
         except BaseException:
             close()
             raise
 
+        def keep(folder: Path, evaluation: Evaluation) -> None:
+            if recipe.measure.film:
+                draw_best(recipe, trained, worlds, evaluation, rest["test"], folder)
+
+        def watchers(folder: Path) -> Sequence[Watcher]:
+            return [EvaluationTimes(folder)]
+
         def judge(evaluation: Evaluation, split: str) -> dict[str, Any]:
             return recipe.judged(trained, evaluation, rest[split], split)
 
         epoch = frames_of(recipe, source.epoch_steps)
         facts = {
-            "name": recipe.env,
+            "name": worlds.title,
             "origin": recipe.data if recipe.env == "trading" else recipe.env,
             "kind": "environment",
             "noun": "frames an epoch",
             "examples": epoch,
             "splits": {"train": epoch},
             "notes": recipe.notes(seen, done),
-            "suspicions": [] if world.exact else ["this environment cannot be saved: resumed, episodes begin anew"],
+            "suspicions": looks if world.exact else [*looks, CANNOT_BE_SAVED],
             "fingerprint": worlds.fingerprint,
             "supplied": [],
         }
         optimizers = {role: recipe.optim.build() for role in objective.roles()}
-        return Job(recipe, trained, source, rest, optimizers, facts, judge, close=close)
+        return Job(recipe, trained, source, rest, optimizers, facts, judge, keep=keep, watchers=watchers, close=close)
 
     def episodes(self, trained: Playing, worlds: Worlds, part: str, count: int) -> Any:
         """So many episodes of the best actions, always with the same beginnings."""
@@ -189,8 +216,9 @@ class Control(Recipe):
 
     def judged(self, trained: Playing, evaluation: Evaluation, episodes: Any, split: str) -> dict[str, Any]:
         """An evaluation as the report shows it."""
-        from penstock.recipes.traders import bare, traded
+        from penstock.recipes.traders import traded
         from penstock.rl.trading import Trading
+        from penstock.rl.wrapper import bare
 
         world, seed = episodes.environment, episodes.seed
         found = trained.judged(evaluation, world, episodes.each, seed=seed, split=split, precision=self.precision)

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from penstock.core.errors import RecipeError
 from penstock.core.settings import Settings
 from penstock.recipes.control_settings import GROUPS, ON_POLICY, TABLES, USUAL, Usual
 from penstock.recipes.controllers import check_spaces, usual_network
+from penstock.recipes.foreign import refuse_unused
+from penstock.recipes.worlds import TRADING
 from penstock.rl.spaces import Box, Discrete, Space
 
 if TYPE_CHECKING:
@@ -18,18 +19,22 @@ S = TypeVar("S", bound=Settings)
 
 EVALUATIONS = 12
 """How often a policy is judged while it learns."""
+EPISODES, EPISODES_AT_ONCE = 20, 50
+"""By which it is then judged; of our own environments, which are played together, more cost hardly more. Of prices all
+episodes are the same days."""
 BATCHES_AN_EPOCH = 1000
 """Of those that learn from what is kept, for which nothing else makes an epoch."""
 
 
-def resolved(recipe: Control, seen: Space, done: Space, *, own: bool) -> Control:
-    """The same recipe with every choice made, so that its record says all; `own` is an environment of ours.
+def resolved(recipe: Control, seen: Space, done: Space, *, own: bool, world: Mapping[str, Any]) -> Control:
+    """The same recipe with every choice made, so that its record says all; `own` is an environment of ours, `world`
+    what usually is set of it.
 
     Raises RecipeError for a setting that has no meaning for the algorithm.
     """
     algorithm = usual_algorithm(seen, done) if recipe.algorithm == "auto" else recipe.algorithm
     check_spaces(algorithm, seen, done)
-    _refuse_foreign(recipe, algorithm)
+    refuse_unused(recipe, algorithm, GROUPS)
     usual, gathers = USUAL[algorithm], algorithm in ON_POLICY
     numbers = not own and isinstance(seen, Box) and len(seen.shape) == 1
     group = "rollout" if gathers else "replay"
@@ -38,8 +43,11 @@ def resolved(recipe: Control, seen: Space, done: Space, *, own: bool) -> Control
         "model": usual_network(algorithm, seen) if recipe.model == "auto" else recipe.model,
         "environments": recipe.environments or usual.environments,
         "optim": recipe.optim.model_copy(update=_optim(recipe, algorithm, usual)),
-        "world": _filled(recipe.world, {"normalise": numbers, "normalise_rewards": numbers and gathers}),
-        "net": _filled(recipe.net, {"activation": usual.activation}),
+        "world": _filled(recipe.world, {"normalise": numbers, "normalise_rewards": numbers and gathers, **world}),
+        "net": _filled(recipe.net, {"activation": usual.activation, "layer_norm": usual.layer_norm}),
+        "measure": _filled(
+            recipe.measure, {"validation": EPISODES_AT_ONCE if own and recipe.env != TRADING else EPISODES}
+        ),
         group: _filled(getattr(recipe, group), usual.group),
     }
     choices["net"] = choices["net"].model_copy(update={"hidden": recipe.net.hidden or list(usual.hidden)})
@@ -106,17 +114,6 @@ def _steps_for(recipe: Control, frames: int) -> int:
         return -(-frames // recipe.gathered) * _batches_a_gathering(recipe)
     assert recipe.replay.batches is not None
     return max(-(-frames // recipe.environments) - recipe.warmup_steps, 1) * recipe.replay.batches
-
-
-def _refuse_foreign(recipe: Control, algorithm: str) -> None:
-    for group, algorithms in GROUPS.items():
-        if algorithm in algorithms:
-            continue
-        own, usual = getattr(recipe, group), type(recipe).model_fields[group].default
-        for name in type(own).model_fields:
-            if getattr(own, name) != getattr(usual, name):
-                remedy = f"leave it out, or use {', '.join(algorithms)}"
-                raise RecipeError(f"{group}.{name}", f"it has no meaning for {algorithm}", remedy)
 
 
 def _filled(group: S, usual: Mapping[str, Any]) -> S:

@@ -131,12 +131,13 @@ def _trunk(recipe: Control, seen: Space) -> FeatureTrunk:
         layers = BOARD if min(height, width) < SMALL_PICTURE else ATARI
         return ImageTrunk(channels=channels, height=height, width=width, convolutions=layers, features=net.hidden[-1])
     assert net.activation is not None
-    inputs = int(torch.Size(seen.shape).numel())
-    return VectorTrunk(inputs=inputs, hidden=net.hidden, activation=ACTIVATIONS[net.activation])
+    inputs, activation = int(torch.Size(seen.shape).numel()), ACTIVATIONS[net.activation]
+    return VectorTrunk(inputs=inputs, hidden=net.hidden, activation=activation, normalise=bool(net.layer_norm))
 
 
 def _policy_gradient(recipe: Control, seen: Space, done: Space) -> PolicyGradient:
-    trunk, critic = _trunk(recipe, seen), _trunk(recipe, seen)
+    trunk = _trunk(recipe, seen)
+    critic = None if recipe.model == "cnn" else _trunk(recipe, seen)
     head: OneOfHead | NormalHead
     if isinstance(done, Discrete):
         head = OneOfHead(trunk.outputs, done.count)
@@ -144,7 +145,7 @@ def _policy_gradient(recipe: Control, seen: Space, done: Space) -> PolicyGradien
         head = NormalHead(trunk.outputs, done.shape[0])
     policy = recipe.policy
     return PolicyGradient(
-        ActorCritic(trunk, head, critic=None if recipe.model == "cnn" else critic),
+        ActorCritic(trunk, head, critic=critic),
         surrogate=Clipped(policy.clip) if recipe.algorithm == "ppo" else Plain(),
         value_weight=policy.value_weight,
         entropy_weight=policy.entropy_weight,

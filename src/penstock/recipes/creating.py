@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
+from itertools import repeat
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from penstock.core.draws import keys_of
-from penstock.core.errors import CheckpointError, DataError, RecipeError, suggest
+from penstock.core.errors import DataError, RecipeError, suggest
 from penstock.core.random import derive
 from penstock.data.features import Classes
 from penstock.data.pixels import PixelScaling
@@ -20,7 +21,7 @@ from penstock.nn.truncate import truncated
 from penstock.objectives.generating import Generating
 from penstock.recipes.examiner import CoarseExaminer, Examiner
 from penstock.recipes.making import MadePictures, Maker
-from penstock.recipes.trained import CONFIG, Trained, load_weights, read_config
+from penstock.recipes.trained import Trained, configuration, load_weights
 
 AT_ONCE = 64
 MOST_COLUMNS = 12
@@ -60,14 +61,11 @@ class Creating(Trained, Maker):
     @classmethod
     def load(cls, folder: Path, make: MakeObjective) -> Creating:
         """Read a model's folder back; see `Answering.load`."""
-        config, where = read_config(folder), folder / CONFIG
-        try:
+        with configuration(folder) as config:
             kind, examples = ImageKind.from_json(config["kind"]), int(config["examples"])
             classes = None if config["classes"] is None else Classes.from_json(config["classes"])
             objective = make(kind.shape, len(classes.names) if classes else 0, examples)
             made = cls(objective.eval(), kind, classes, str(config["model"]), examples=examples)
-        except (KeyError, TypeError, ValueError, AttributeError, IndexError, RuntimeError, RecipeError) as error:
-            raise CheckpointError(where, f"it is damaged ({type(error).__name__}: {error})", "restore it") from error
         load_weights(folder, objective)
         return made
 
@@ -101,7 +99,8 @@ class Creating(Trained, Maker):
         length = torch.lerp(start.norm(), end.norm(), share)
         codes = codes * length / codes.flatten(1).norm(dim=1).clamp(min=1e-12).view_as(share)
         classes = range(len(self.classes.names)) if self.classes is not None else (None,)
-        rows = [self._from(codes, None if k is None else torch.full((steps,), k)) for k in classes]
+        labels = (None if k is None else torch.full((steps,), k) for k in classes)
+        rows = [self._in_parts(self.objective.make, codes, label) for label in labels]
         return MadePictures(pixels_of(torch.cat(rows)), steps)
 
     def made(
@@ -110,14 +109,8 @@ class Creating(Trained, Maker):
         """Pictures (N, C, H, W) in [-1, 1], on the processor; of classes (N,) int64."""
         keys = keys_of(derive(seed, "samples"), torch.arange(count)).to(self.device)
         if truncation is not None:
-            return self._from(truncated(self.objective.draw(keys), truncation), labels)
-        self.objective.eval()
-        with torch.no_grad():
-            parts = [
-                self.objective.sample(keys[rows], None if labels is None else labels[rows].to(self.device)).cpu()
-                for rows in _parts(count)
-            ]
-        return torch.cat(parts).float()
+            return self._in_parts(self.objective.make, truncated(self.objective.draw(keys), truncation), labels)
+        return self._in_parts(self.objective.sample, keys, labels)
 
     def labels(self, count: int, label: str | None = None) -> Tensor | None:
         """The classes (N,) of so many pictures: all of one, or all in turn. None where it knows of none."""
@@ -132,14 +125,12 @@ class Creating(Trained, Maker):
             raise RecipeError("label", f"it knows no {label!r}", suggest(label, names))
         return torch.full((count,), names.index(label))
 
-    def _from(self, codes: Tensor, labels: Tensor | None) -> Tensor:
+    def _in_parts(self, make: Callable[[Tensor, Tensor | None], Tensor], of: Tensor, labels: Tensor | None) -> Tensor:
+        """What is made of keys or codes (N, ...), and classes (N,), a few at a time."""
+        known = repeat(None) if labels is None else torch.split(labels.to(self.device), AT_ONCE)
         self.objective.eval()
         with torch.no_grad():
-            parts = [
-                self.objective.make(codes[rows], None if labels is None else labels[rows].to(self.device)).cpu()
-                for rows in _parts(len(codes))
-            ]
-        return torch.cat(parts).float()
+            return torch.cat([make(part, label).cpu() for part, label in zip(torch.split(of, AT_ONCE), known)]).float()
 
 
 def symmetric(kind: ImageKind) -> ImageKind:
@@ -151,10 +142,6 @@ def symmetric(kind: ImageKind) -> ImageKind:
 def pixels_of(pictures: Tensor) -> np.ndarray:
     """Pictures (N, C, H, W) in [-1, 1] as uint8."""
     return (pictures.clamp(-1, 1) * 127.5 + 127.5).round().to(torch.uint8).numpy()
-
-
-def _parts(count: int) -> Iterator[slice]:
-    return (slice(at, at + AT_ONCE) for at in range(0, count, AT_ONCE))
 
 
 def _seed(given: object) -> int:

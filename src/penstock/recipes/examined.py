@@ -16,7 +16,7 @@ from penstock.recipes.settings import ImageSettings
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from penstock.kinds.image import ImageMaterial
+    from penstock.kinds.pictures import ImageMaterial
     from penstock.recipes.creating import Creating
     from penstock.recipes.generate import Generate
     from penstock.recipes.recipe import Recipe

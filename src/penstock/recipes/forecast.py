@@ -10,9 +10,9 @@ from pydantic import AfterValidator, Field
 from penstock.core.errors import RecipeError
 from penstock.core.settings import Settings
 from penstock.recipes.architectures import SEQUENCES, build_model, one_of
+from penstock.recipes.graded import Graded
 from penstock.recipes.recipe import Where
 from penstock.recipes.settings import NetSettings, ReadSettings
-from penstock.recipes.supervised import Supervised
 
 if TYPE_CHECKING:
     from torch import nn
@@ -49,7 +49,7 @@ class WindowSettings(Settings):
     ] = None
 
 
-class Forecast(Supervised):
+class Forecast(Graded):
     """Tell how a series goes on, with a band in which it stays."""
 
     task: ClassVar[str] = "forecast"
@@ -97,14 +97,14 @@ class Forecast(Supervised):
     def read_material(self, supplied: object = None, kind: Kind | None = None) -> Material:
         """The table that `data` names, in the order of time."""
         from penstock.core.errors import DataError
-        from penstock.data.opened import ReadOptions, TableData
+        from penstock.data.opened import TableData
         from penstock.data.opening import open_data
         from penstock.kinds.series import SeriesKind, series_material, series_of
 
         if self.split.column is not None:
             raise RecipeError("split.column", "a series is divided by time", "leave it out")
         table, window = self.table, self.window
-        reading = ReadOptions(table.delimiter, table.encoding, tuple(table.missing), tuple(table.present))
+        reading = table.options()
         found = open_data(self.data, reading, supplied)
         if not isinstance(found, TableData):
             raise DataError(found.origin, "these are pictures, not a series", "give a table with a row a moment")

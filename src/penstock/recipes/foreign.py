@@ -1,8 +1,8 @@
-"""Settings that have no meaning for the data."""
+"""Settings that have no meaning for the data, or beside others."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from penstock.core.errors import RecipeError
@@ -26,6 +26,17 @@ def refuse_foreign(recipe: Recipe, material: Material) -> None:
         if any(f"{name}.".startswith(f"{foreign}.") for foreign in material.foreign):
             wanted = words.get(name.partition(".")[0], "tables")
             raise RecipeError(name, f"it is for {wanted}, and {material.name} is {there}", "leave it out")
+
+
+def refuse_unused(recipe: Recipe, chosen: str, users: Mapping[str, Sequence[str]]) -> None:
+    """Raises RecipeError for a setting that was changed and that what was chosen makes no use of.
+
+    `users` are the choices for which a setting, or a group of them, has a meaning.
+    """
+    for name in changed(recipe):
+        allowed = users.get(name, users.get(name.partition(".")[0], (chosen,)))
+        if chosen not in allowed:
+            raise RecipeError(name, f"it has no meaning for {chosen}", f"leave it out, or use {', '.join(allowed)}")
 
 
 def _dotted(settings: Mapping[str, Any], above: str = "") -> dict[str, Any]:

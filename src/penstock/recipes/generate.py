@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from penstock.data.examples import Examples
     from penstock.data.features import Classes
     from penstock.data.splits import Splits
-    from penstock.kinds.image import ImageMaterial
+    from penstock.kinds.pictures import ImageMaterial
     from penstock.recipes.creating import Creating
     from penstock.recipes.job import Job, Supplied
     from penstock.recipes.trained import Trained
@@ -155,14 +155,13 @@ class Generate(Recipe):
         """The pictures that `data` names, or the object given in its place."""
         from penstock.data.opened import ImageData, ReadOptions
         from penstock.data.opening import open_data
-        from penstock.kinds.image import ImageMaterial, ReadImages
+        from penstock.kinds.pictures import ImageMaterial
 
         found = open_data(self.data, ReadOptions(), supplied, labelled=False)
         if not isinstance(found, ImageData):
             remedy = "give a folder of pictures, an array of them, or a named set of pictures"
             raise DataError(found.origin, "these data are no pictures", remedy)
-        how = ReadImages(self.image.size, self.image.skip_bad, self.image.memory, self.image.workers)
-        return ImageMaterial(found, how, self.image.shift, self.image.flip)
+        return ImageMaterial(found, *self.image.objects())
 
     def divide(self, material: ImageMaterial) -> Splits:
         """The split that the data bring along, or a random one that follows from the seed."""

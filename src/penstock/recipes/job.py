@@ -23,6 +23,8 @@ class Supplied:
 
     data: object = None
     model: nn.Module | None = None
+    trust_env: bool = False
+    """Whether the code of an environment of the user's own may be run, where a recipe is read from a file."""
 
     def names(self) -> list[str]:
         """What was supplied, for the record: it must be supplied again to go on."""
@@ -46,6 +48,10 @@ class Part:
 
 def _no_watchers(folder: Path) -> Sequence[Watcher]:
     return ()
+
+
+def _nothing_to_keep(folder: Path, evaluation: Evaluation) -> None:
+    """The numbers are enough."""
 
 
 def _nothing() -> None:
@@ -72,6 +78,8 @@ class Job:
     """Files left out, with reasons."""
     watchers: Callable[[Path], Sequence[Watcher]] = _no_watchers
     """Who looks on for this task, given the run's folder."""
+    keep: Callable[[Path, Evaluation], None] = _nothing_to_keep
+    """Write into the run's folder what the report shows beside the numbers, from the evaluation of the test."""
     close: Callable[[], None] = _nothing
     """End what reads the data ahead."""
     parts: Sequence[Part] = ()

@@ -15,13 +15,14 @@ from penstock.data.examples import Examples
 from penstock.data.ragged import LENGTH
 from penstock.data.sounds import AUDIO
 from penstock.kinds.audio import AudioKind
+from penstock.kinds.drawing import png_uri
 from penstock.kinds.kind import Kind, Material
 from penstock.kinds.table import TableKind
 from penstock.metrics.principal import principal
 from penstock.nn.steps import within
 from penstock.objectives.coding import EVALUATION_SEED
 from penstock.objectives.variational import Variational
-from penstock.recipes.making import MadePictures, MadeRows, png_uri
+from penstock.recipes.making import MadePictures, MadeRows
 from penstock.recipes.reconstructing import Reconstructing
 from penstock.recipes.rendering import drawn, rendered
 from penstock.recipes.supervised import held_out, labelled
@@ -201,8 +202,7 @@ def _samples(trained: Reconstructing) -> dict[str, Any]:
         return {}
     made = trained.sample(SAMPLES)
     if isinstance(made, MadePictures):
-        made.columns = 8
-        return {"samples": png_uri(made.sheet())}
+        return {"samples": png_uri(MadePictures(made.array, columns=8).sheet())}
     assert isinstance(made, MadeRows)
     rows = made.frame.head(10).to_dict("records")
     return {"sampled": [{str(name): _cell(cell) for name, cell in row.items()} for row in rows]}

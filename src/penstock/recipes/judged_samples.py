@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from typing import Any
 
 import numpy as np
@@ -14,11 +13,11 @@ from penstock.core.random import derive
 from penstock.data.examples import Examples
 from penstock.data.keyed import Keyed
 from penstock.data.sources import InOrder
+from penstock.kinds.drawing import picture_of, png_uri
 from penstock.metrics.generation import nearest
 from penstock.metrics.modes import class_shares
 from penstock.recipes.creating import Creating, pixels_of
 from penstock.recipes.examiner import looked_at
-from penstock.recipes.making import picture_of, png
 
 SHOWN = 8
 """Samples whose nearest training examples are shown."""
@@ -44,7 +43,7 @@ def judged(
     real, seen = looked_at(examiner, _pictures(trained, examples, rows))
     learned = _pictures(trained, examples, some(training, MOST))
     known, _ = looked_at(examiner, learned)
-    others, _ = looked_at(examiner, _pictures(trained, examples, some(training, len(rows))))
+    others = known[some(np.arange(len(known)), len(rows))]
     mixed, _ = looked_at(examiner, _mixed(learned[: len(rows)], seed))
     labels = trained.labels(count)
     made = trained.made(count, seed=seed, labels=labels)
@@ -54,7 +53,7 @@ def judged(
         "reference": {"name": "real ones", "metrics": compared(real, others)},
         "samples": count,
         **_neighbours(made, features, real, learned, known),
-        "sheet": uri(trained.sample(min(count, 100), seed=seed).sheet()),
+        "sheet": png_uri(trained.sample(min(count, 100), seed=seed).sheet()),
     }
     if examiner.classes:
         found |= _classes(trained, said, seen, labels)
@@ -67,11 +66,6 @@ def judged(
         "making": found,
         "mistakes": [],
     }
-
-
-def uri(image: Any) -> str:
-    """A picture as text for a page."""
-    return "data:image/png;base64," + base64.b64encode(png(image)).decode()
 
 
 def _classes(trained: Creating, said: Tensor, seen: Tensor, labels: Tensor | None) -> dict[str, Any]:
@@ -102,7 +96,7 @@ def _neighbours(made: Tensor, features: Tensor, real: Tensor, learned: Tensor, k
     shown = zip(pixels_of(made[:SHOWN]), pixels_of(learned[at[:SHOWN]]), away[:SHOWN].tolist(), strict=True)
     return {
         "neighbours": [
-            {"made": uri(picture_of(one)), "nearest": uri(picture_of(other)), "distance": distance}
+            {"made": png_uri(picture_of(one)), "nearest": png_uri(picture_of(other)), "distance": distance}
             for one, other, distance in shown
         ],
         "distance": float(away.median()),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import AfterValidator, Field
 
 from penstock.recipes.architectures import MODELS, RECURRENT, build_model, offers, one_of
+from penstock.recipes.graded import Graded
 from penstock.recipes.settings import (
     AudioSettings,
     ImageSettings,
@@ -16,7 +17,6 @@ from penstock.recipes.settings import (
     TableSettings,
     TextSettings,
 )
-from penstock.recipes.supervised import Supervised
 
 if TYPE_CHECKING:
     from torch import nn
@@ -29,7 +29,7 @@ ENOUGH_FOR_PERIODIC = 2000
 """Training rows from which a table's numbers are given to an mlp as waves; with fewer it overfits."""
 
 
-class Labelled(Supervised):
+class Labelled(Graded):
     """A recipe for labelled tables, series, pictures, texts and sounds."""
 
     target: Annotated[str | None, Field(description="the column to predict (tables)")] = None
@@ -75,16 +75,16 @@ class Labelled(Supervised):
         For a model that there is already, `kind` says what it takes: other columns are left alone, pictures brought to
         its size, and a split column is not looked for.
         """
-        from penstock.data.opened import ImageData, ReadOptions, SoundData, TableData, TextData
+        from penstock.data.opened import ImageData, SoundData, TableData, TextData
         from penstock.data.opening import open_data
         from penstock.kinds.audio import AudioMaterial
-        from penstock.kinds.image import ImageMaterial, ReadImages
+        from penstock.kinds.pictures import ImageMaterial
         from penstock.kinds.stretch import StretchKind, stretch_material
         from penstock.kinds.table import TableKind, TableMaterial, table_material
         from penstock.kinds.text import ReadTexts, TextKind, TextMaterial
 
         table = self.table
-        reading = ReadOptions(table.delimiter, table.encoding, tuple(table.missing), tuple(table.present))
+        reading = table.options()
         column = [kind.column] if isinstance(kind, TextKind) and kind.column is not None else None
         found: TableData | TableMaterial | ImageData | TextData | SoundData = open_data(self.data, reading, supplied)
         if isinstance(found, TableData) and self.series.rows is not None:
@@ -114,9 +114,7 @@ class Labelled(Supervised):
                 found = found.labelled(self.target)
             return AudioMaterial(found, *self.audio.objects())
         if isinstance(found, ImageData):
-            pictures = self.image
-            how = ReadImages(pictures.size, pictures.skip_bad, pictures.memory, pictures.workers)
-            return ImageMaterial(found, how, pictures.shift, pictures.flip)
+            return ImageMaterial(found, *self.image.objects())
         assert isinstance(found, TableMaterial)
         return found
 

@@ -91,7 +91,7 @@ class Language(Recipe):
         from penstock.objectives.language import Language as Objective
         from penstock.recipes.job import Job
         from penstock.recipes.passages import counts_of, judged
-        from penstock.recipes.samples import SAMPLES, SampleFile
+        from penstock.recipes.samples import SampleFile
         from penstock.recipes.writing import Writing, grows
 
         device = pick_device(self.device, ranks=ranks)
@@ -142,7 +142,7 @@ class Language(Recipe):
             {"model": self.optim.build()},
             facts,
             judge,
-            watchers=lambda folder: [SampleFile(folder / SAMPLES, trained, self.prompt)],
+            watchers=lambda folder: [SampleFile(folder, trained, self.prompt)],
         )
 
     def read(self, supplied: object = None) -> Corpus:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import io
 import math
 from abc import ABC, abstractmethod
@@ -17,6 +16,7 @@ from PIL import Image
 from penstock.core.csv_text import csv_text
 from penstock.core.errors import RecipeError
 from penstock.core.files import disk_error, write_bytes, write_text
+from penstock.kinds.drawing import picture_of, png
 
 LEGIBLE = 48
 """Pixels a side below which the pictures of a sheet are enlarged, by a whole number."""
@@ -167,23 +167,6 @@ def write_all(folder: Path, ending: str, contents: Sequence[bytes]) -> None:
     digits = len(str(len(contents)))
     for number, content in enumerate(contents, 1):
         write_bytes(folder / f"{number:0{digits}}{ending}", content)
-
-
-def picture_of(pixels: np.ndarray) -> Image.Image:
-    """(C, H, W) uint8, grey or coloured."""
-    return Image.fromarray(pixels[0] if len(pixels) == 1 else np.ascontiguousarray(pixels.transpose(1, 2, 0)))
-
-
-def png(image: Image.Image) -> bytes:
-    """The file of a picture."""
-    file = io.BytesIO()
-    image.save(file, "PNG", optimize=True)
-    return file.getvalue()
-
-
-def png_uri(image: Image.Image) -> str:
-    """A picture within a page."""
-    return "data:image/png;base64," + base64.b64encode(png(image)).decode()
 
 
 def wav(samples: np.ndarray, rate: int) -> bytes:

@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import contextlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from penstock.core.errors import CheckpointError, RecipeError
+from penstock.core.errors import RecipeError
 from penstock.core.objective import Evaluation
 from penstock.core.random import derive, forked, seed_all
 from penstock.metrics.interquartile import interquartile_mean, interval_of
 from penstock.objectives.acting import Acting
-from penstock.recipes.trained import CONFIG, Trained, load_weights, read_config
+from penstock.recipes.trained import Trained, configuration, load_weights
 from penstock.rl.acting import Act, Actor
 from penstock.rl.environment import Environment
 from penstock.rl.episodes import Episodes
 from penstock.rl.normalise import Moments
-from penstock.rl.spaces import Box, Discrete, Space
+from penstock.rl.spaces import Space, space_from
 
 MakeObjective = Callable[[Space, Space], Acting]
 """From what is seen and what can be done."""
@@ -55,19 +56,16 @@ class Playing(Trained):
         """The spaces, and the scale of what is seen."""
         known = self.moments.tensors() if self.moments else {}
         moments = {name: value.flatten().tolist() for name, value in known.items()} or None
-        spaces = {"seen": _written(self.seen), "done": _written(self.done)}
+        spaces = {"seen": self.seen.to_json(), "done": self.done.to_json()}
         return {"algorithm": self.algorithm, **spaces, "moments": moments}
 
     @classmethod
     def load(cls, folder: Path, make: MakeObjective) -> Playing:
         """Read a model's folder back; see `Answering.load`."""
-        config, where = read_config(folder), folder / CONFIG
-        try:
-            seen, done = _read(config["seen"]), _read(config["done"])
+        with configuration(folder) as config:
+            seen, done = space_from(config["seen"]), space_from(config["done"])
             moments = None if config["moments"] is None else _moments(config["moments"], seen.shape)
             made = cls(make(seen, done).eval(), str(config["model"]), str(config["algorithm"]), seen, done, moments)
-        except (KeyError, TypeError, ValueError, AttributeError, IndexError, RuntimeError, RecipeError) as error:
-            raise CheckpointError(where, f"it is damaged ({type(error).__name__}: {error})", "restore it") from error
         load_weights(folder, made.objective)
         return made
 
@@ -77,14 +75,19 @@ class Playing(Trained):
 
     def played(self, world: Environment, each: int, *, seed: int, act: Act, precision: str) -> Evaluation:
         """Episodes in which everything is done by `act`, with random numbers of their own."""
-        progress = self.objective.progress
-        with forked():
+        with forked(), self.in_earnest():
             seed_all(derive(seed, "acting"))
-            try:
-                self.objective.progress = 1.0  # nothing is tried any more that was only meant for the beginning
-                return self.evaluate(Episodes(world, Actor(self.objective, act), each=each, seed=seed), precision)
-            finally:
-                self.objective.progress = progress
+            return self.evaluate(Episodes(world, Actor(self.objective, act), each=each, seed=seed), precision)
+
+    @contextlib.contextmanager
+    def in_earnest(self) -> Iterator[None]:
+        """Nothing is tried inside that was only meant for the beginning."""
+        progress = self.objective.progress
+        try:
+            self.objective.progress = 1.0
+            yield
+        finally:
+            self.objective.progress = progress
 
     def judged(
         self, evaluation: Evaluation, world: Environment, each: int, *, seed: int, split: str, precision: str
@@ -112,29 +115,6 @@ def _middle(evaluation: Evaluation, seed: int) -> dict[str, float]:
     returns = evaluation.records["return"]
     low, high = interval_of(returns, seed=seed)
     return {"interquartile_mean": float(interquartile_mean(returns)), "interval_low": low, "interval_high": high}
-
-
-def _written(space: Space) -> dict[str, Any]:
-    """As JSON values, which know no infinity."""
-    if isinstance(space, Discrete):
-        return {"count": space.count}
-    assert isinstance(space, Box)
-    bounds = {
-        name: [str(value) for value in bound] if isinstance(bound, tuple) else str(bound)
-        for name, bound in (("low", space.low), ("high", space.high))
-    }
-    return {"shape": list(space.shape), **bounds, "bytes": space.dtype == torch.uint8}
-
-
-def _read(written: Mapping[str, Any]) -> Space:
-    if "count" in written:
-        return Discrete(int(written["count"]))
-    low, high = (
-        tuple(map(float, bound)) if isinstance(bound, list) else float(bound)
-        for bound in (written["low"], written["high"])
-    )
-    kind = torch.uint8 if written["bytes"] else torch.float32
-    return Box(tuple(map(int, written["shape"])), low, high, kind)
 
 
 def _moments(written: Mapping[str, Sequence[float]], shape: tuple[int, ...]) -> Moments:

@@ -14,7 +14,7 @@ from pydantic import AfterValidator, Field, ValidationError
 
 from penstock.core.errors import RecipeError, suggest
 from penstock.core.ranks import ALONE, Ranks
-from penstock.core.settings import Settings
+from penstock.core.settings import Settings, in_our_words
 from penstock.engine.plan import Plan
 
 if TYPE_CHECKING:
@@ -34,9 +34,13 @@ TASKS = {
     "generate": "penstock.recipes.generate:Generate",
     "reconstruct": "penstock.recipes.reconstruct:Reconstruct",
     "control": "penstock.recipes.control:Control",
+    "selfplay": "penstock.recipes.selfplay:Selfplay",
 }
 """Every task and the type of its recipe."""
 
+
+TRUST = "trust_env"
+"""The setting that lets a user's own code run. No file may make it: files come from others, too."""
 
 Where = Annotated[str, Field(min_length=1, description="a file, a folder, or the name of a set (see: penstock data)")]
 """Where data are."""
@@ -88,6 +92,10 @@ class Recipe(Plan):
         DataError where they have changed since.
         """
 
+    def judged_by(self, episodes: int) -> Self:
+        """The same recipe with so many episodes, or games, of the test. Raises RecipeError where none are played."""
+        raise RecipeError("episodes", f"a model for the task {self.task!r} plays none", "leave it out")
+
     @classmethod
     def parse(cls, given: Mapping[str, Any], where: str = "recipe") -> Self:
         """A recipe from nested settings, as a file or flags give them.
@@ -98,6 +106,17 @@ class Recipe(Plan):
             return cls.model_validate(dict(given))
         except ValidationError as error:
             raise _one_line(cls, error, where) from None
+
+    @property
+    def trusts(self) -> bool:
+        """Whether a user's own code may be run."""
+        return False
+
+    def trusting(self) -> Self:
+        """The same recipe, for which a user's own code may be run. Raises RecipeError where there is none to run."""
+        if TRUST not in type(self).model_fields:
+            raise RecipeError("--trust-env", f"the task {self.task!r} runs no code of yours", "leave it out")
+        return self.model_copy(update={TRUST: True})
 
     def dump(self) -> dict[str, Any]:
         """All settings, with the task, as JSON values; `recipe_from` reads them back."""
@@ -117,7 +136,7 @@ def recipe_from(given: Mapping[str, Any], where: str = "recipe") -> Recipe:
     """A recipe from nested settings that name their task."""
     if not isinstance(given, Mapping):
         raise RecipeError(where, "not a table of settings", "restore the file")
-    settings = dict(given)
+    settings = _without_trust(given, where)
     task = settings.pop("task", None)
     if not isinstance(task, str):
         raise RecipeError(where, "it does not say which task it is for", f"add task = one of {', '.join(TASKS)}")
@@ -147,7 +166,14 @@ def read_recipe_file(path: Path) -> dict[str, Any]:
         raise RecipeError(path, f"not valid {path.suffix[1:].upper()} ({error})", "mend that line") from None
     if not isinstance(found, dict):
         raise RecipeError(path, "not a table of settings", "write lines such as: epochs = 10")
-    return found
+    return _without_trust(found, str(path))
+
+
+def _without_trust(given: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """The settings of a file. Raises RecipeError where it wants to be trusted."""
+    if TRUST in given:
+        raise RecipeError(where, f"a file cannot say {TRUST}", "take it out; if you trust the code, write --trust-env")
+    return dict(given)
 
 
 def merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
@@ -183,12 +209,7 @@ def _one_line(recipe: type[Recipe], error: ValidationError, where: str) -> Recip
         return RecipeError(where, f"there is no setting {field!r}", remedy)
     if first["type"] == "missing":
         return RecipeError(f"{where}: {field}", "it is required", f"give --{field.replace('_', '-')}")
-    message = re.sub(r"^(Input|Value|String) should", "it must", first["msg"])
-    message = message.replace(", unable to parse string as a number", "").replace(
-        "greater than or equal to", "at least"
-    )
-    message = message.replace("less than or equal to", "at most").removeprefix("Value error, ")
-    return RecipeError(f"{where}: {field}", f"{first['input']!r} cannot be used", message)
+    return RecipeError(f"{where}: {field}", f"{first['input']!r} cannot be used", in_our_words(first["msg"]))
 
 
 def _all_names(settings: type[Settings], above: str = "") -> list[str]:

@@ -40,9 +40,7 @@ if TYPE_CHECKING:
     from penstock.kinds.likeness import LikenessAnswer
     from penstock.objectives.coding import Coding
     from penstock.recipes.answering import Answering
-    from penstock.recipes.codes import Codes
     from penstock.recipes.job import Job, Supplied
-    from penstock.recipes.reconstructing import Reconstructing
 
 METHODS = ("denoising", "sparse", "contractive", "variational", "quantised")
 """Those that have a group of settings of their own name."""
@@ -111,15 +109,15 @@ class Reconstruct(Supervised):
 
     def read_material(self, supplied: object = None, kind: Kind | None = None) -> Material:
         """The examples that `data` names, or the object given in its place; labels are not needed."""
-        from penstock.data.opened import ImageData, ReadOptions, SoundData, TableData
+        from penstock.data.opened import ImageData, SoundData, TableData
         from penstock.data.opening import open_data
         from penstock.data.sounds import Vary
         from penstock.kinds.audio import AudioMaterial, ReadSounds
-        from penstock.kinds.image import ImageMaterial, ReadImages
+        from penstock.kinds.pictures import ImageMaterial
         from penstock.kinds.table import TableKind, TableMaterial, table_material, without_target
 
-        table, pictures, sounds = self.table, self.image, self.audio
-        reading = ReadOptions(table.delimiter, table.encoding, tuple(table.missing), tuple(table.present))
+        table, sounds = self.table, self.audio
+        reading = table.options()
         found: Any = open_data(self.data, reading, supplied, labelled=False)
         if isinstance(found, TableData):
             found, target = without_target(found, self.target)
@@ -136,21 +134,17 @@ class Reconstruct(Supervised):
             heard = ReadSounds(sounds.rate, memory=sounds.memory, skip_bad=sounds.skip_bad, again=True)
             return AudioMaterial(found, heard, Vary())
         if isinstance(found, ImageData):
-            how = ReadImages(pictures.size, pictures.skip_bad, pictures.memory, pictures.workers)
-            return ImageMaterial(found, how, pictures.shift, pictures.flip)
+            return ImageMaterial(found, *self.image.objects())
         if not isinstance(found, TableMaterial):
             raise DataError(found.origin, "these are texts, and there is no autoencoder of texts", "use other data")
         return found
 
     def refuse_foreign(self, material: Material) -> None:
         """Raises RecipeError for settings of other data, and of a method that was not chosen."""
-        from penstock.recipes.foreign import changed, refuse_foreign
+        from penstock.recipes.foreign import refuse_foreign, refuse_unused
 
         refuse_foreign(self, material)
-        for name in changed(self):
-            group = name.partition(".")[0]
-            if group in METHODS and group != self.method:
-                raise RecipeError(name, f"it is for the method {group!r}, not {self.method!r}", f"add --method {group}")
+        refuse_unused(self, self.method, {method: (method,) for method in METHODS})
         if self.likelihood.deviation is not None and self.method != "variational":
             remedy = "leave it out, or add --method variational"
             raise RecipeError("likelihood.deviation", f"the method {self.method!r} has no use for it", remedy)
@@ -201,18 +195,11 @@ class Reconstruct(Supervised):
 
     def check(self, trained: Answering, source: InOrder) -> None:
         """Raises RecipeError for a model that cannot make its examples again, or a metric that is not measured."""
-        from penstock.data.sources import InOrder
+        from penstock.recipes.answering import trying
         from penstock.recipes.trained import check_measured
 
-        few = InOrder(source.examples, source.indices[:8], batch_size=8, transform=source.transform)
-        batch = next(iter(few)).to(trained.device)
-        try:
+        with trying(trained, source) as batch:
             check_measured(trained.objective, batch, self.monitor)
-        except (RuntimeError, TypeError, ValueError, IndexError) as error:
-            shapes = ", ".join(f"{field} {tuple(batch[field].shape)}" for field in trained.kind.inputs)
-            reason = str(error).strip().splitlines()[0]
-            problem = f"it cannot code a batch of {shapes} and make it again ({reason})"
-            raise RecipeError(f"model {trained.architecture}", problem, "give it other sizes") from error
 
     def resolved(self, material: Material, kind: Kind, examples: int, supplied: Supplied) -> Self:
         """With the length of a code decided, too."""
@@ -230,12 +217,6 @@ class Reconstruct(Supervised):
         from penstock.kinds.chosen import chosen
 
         return chosen(material, self.only, self.without)
-
-    def usable(self, material: Material) -> Any:
-        """What is kept of other data: all."""
-        import numpy as np
-
-        return np.arange(len(material.labels))
 
     def divide(self, material: Material) -> Splits:
         """Of the examples that are kept; classes, where they are known, are divided alike."""
@@ -274,15 +255,6 @@ class Reconstruct(Supervised):
             notes["left out"] = f"{int((~kept).sum()):,} examples, by --only and --without; the test tells them apart"
         facts = {**job.facts, "examples": int(kept.sum()), **({"notes": notes} if notes else {})}
         return replace(job, judge=settled, facts=facts)
-
-    def codes(self, trained: Reconstructing, supplied: object, given: Sequence[object] | None) -> Codes:
-        """The codes of raw inputs, or of all the recipe's own data, with their classes.
-
-        Raises DataError for what cannot be read.
-        """
-        from penstock.recipes.codes import codes_of
-
-        return codes_of(self, trained, supplied, given)
 
     def judged(
         self, trained: Answering, evaluation: Evaluation, material: Material, rows: np.ndarray, split: str

@@ -104,8 +104,6 @@ class Reconstructing(Answering, Maker):
 
     def between(self, first: object, second: object, steps: int) -> Made:
         """See `Maker.between`: codes on the straight line between those of two inputs."""
-        if steps < 2:
-            raise RecipeError("steps", f"{steps} of them do not lead from one to the other", "give 2 or more")
         batches: list[Batch] = []
         samples: list[int] = []
         loudness: list[float] = []

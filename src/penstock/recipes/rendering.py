@@ -13,11 +13,12 @@ from penstock.data.decoding_rows import rows_of
 from penstock.data.ragged import LENGTH
 from penstock.data.sounds import AUDIO
 from penstock.kinds.audio import AudioKind, picture
+from penstock.kinds.drawing import picture_of, png_uri
 from penstock.kinds.image import ImageKind
 from penstock.kinds.kind import Kind
 from penstock.kinds.table import TableKind
 from penstock.nn.log_spectrum import LogSpectrum
-from penstock.recipes.making import Made, MadePictures, MadeRows, MadeSounds, picture_of, png_uri
+from penstock.recipes.making import Made, MadePictures, MadeRows, MadeSounds
 
 LOUDNESS = 0.1
 """The root mean square of a sound that no other says how loud it should be."""

@@ -9,22 +9,22 @@ from typing import TYPE_CHECKING, Any
 from penstock.core.files import write_text
 from penstock.core.objective import Evaluation
 from penstock.engine.watcher import Watcher
+from penstock.recipes.grown import TEXTS
 from penstock.recipes.passages import sample
 from penstock.recipes.writing import Writing
 
 if TYPE_CHECKING:
     from penstock.engine.engine import Engine
 
-SAMPLES = "samples.jsonl"
 LENGTH = 160
 TEMPERATURE = 0.8
 
 
 class SampleFile(Watcher):
-    """Has the model write a little after each evaluation, one line of JSON a sample."""
+    """After each evaluation has the model write a little into `samples.jsonl`, one line of JSON a sample."""
 
-    def __init__(self, path: Path, trained: Writing, prompt: str) -> None:
-        self._path, self._trained, self._prompt = path, trained, prompt
+    def __init__(self, folder: Path, trained: Writing, prompt: str) -> None:
+        self._path, self._trained, self._prompt = folder / TEXTS, trained, prompt
 
     def started(self, engine: Engine) -> None:
         """Drop what was written after the checkpoint that a run goes on from."""

@@ -9,8 +9,10 @@ from pydantic import Field
 from penstock.core.settings import Settings
 
 if TYPE_CHECKING:
+    from penstock.data.opened import ReadOptions
     from penstock.data.sounds import Vary
     from penstock.kinds.audio import ReadSounds
+    from penstock.kinds.pictures import ReadImages
     from penstock.optim.optimizer import Optimizer
     from penstock.optim.schedules import Schedule
 
@@ -120,6 +122,12 @@ class ReadSettings(Settings):
         list[str], Field(description="texts that are values, although they usually mean a missing one, e.g. none")
     ] = Field(default_factory=list)
 
+    def options(self) -> ReadOptions:
+        """How to read."""
+        from penstock.data.opened import ReadOptions
+
+        return ReadOptions(self.delimiter, self.encoding, tuple(self.missing), tuple(self.present))
+
 
 class TableSettings(ReadSettings):
     """How to read a table, and what to do with its numbers."""
@@ -146,6 +154,12 @@ class ImageSettings(Settings):
         int | None,
         Field(ge=0, le=64, description="processes that read pictures ahead; by the number of cores if not given"),
     ] = None
+
+    def objects(self) -> tuple[ReadImages, int | None, bool]:
+        """How to read, and how to shift and mirror."""
+        from penstock.kinds.pictures import ReadImages
+
+        return ReadImages(self.size, self.skip_bad, self.memory, self.workers), self.shift, self.flip
 
 
 class PictureSettings(ImageSettings):
@@ -240,6 +254,12 @@ class NetSettings(Settings):
     heads: Annotated[int | None, Field(ge=1, le=1024, description="attention heads (transformer)")] = None
     bidirectional: Annotated[
         bool | None, Field(description="read sequences from both ends (rnn, lstm, gru); by the task if not given")
+    ] = None
+    memory: Annotated[
+        int | None,
+        Field(
+            ge=3, le=10**6, description="steps that an lstm remembers from the start; few if not given (long series)"
+        ),
     ] = None
     positions: Annotated[
         Literal["rotary", "sinusoidal", "learned"] | None,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import io
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,19 +14,18 @@ from penstock.core.files import write_bytes
 from penstock.core.objective import Evaluation
 from penstock.core.temporary import remove
 from penstock.engine.watcher import Watcher
+from penstock.kinds.drawing import png
 from penstock.recipes.creating import Creating
-from penstock.recipes.making import png
+from penstock.recipes.grown import FILM, SHEETS, sheets_in
 
 if TYPE_CHECKING:
     from penstock.engine.engine import Engine
 
-SHEETS, FILM = "samples", "training.gif"
 COUNT, FEW = 64, 16
 """Pictures of a sheet; few where each takes many steps."""
 MOST_FRAMES = 60
 MILLISECONDS, LAST = 250, 2000
 """For which a frame of the film stands, and the last one."""
-_NAME = re.compile(r"step-(\d+)\.png")
 
 
 class SheetFiles(Watcher):
@@ -60,12 +58,6 @@ class SheetFiles(Watcher):
         """Make the film."""
         if len(found := sheets_in(self._folder)) > 1:
             write_bytes(self._folder / FILM, film([path for _, path in found]))
-
-
-def sheets_in(folder: Path) -> list[tuple[int, Path]]:
-    """The sheets of a run with their steps, in order."""
-    found = [(_NAME.fullmatch(path.name), path) for path in (folder / SHEETS).glob("step-*.png")]
-    return sorted((int(match[1]), path) for match, path in found if match)
 
 
 def film(paths: list[Path]) -> bytes:

@@ -32,8 +32,6 @@ if TYPE_CHECKING:
     from penstock.recipes.job import Job, Supplied
     from penstock.recipes.trained import Trained
 
-MOST_MISTAKES = 24
-
 
 class Supervised(Recipe):
     """A recipe that learns from examples with answers."""
@@ -83,11 +81,15 @@ class Supervised(Recipe):
         """The model where none is named."""
         return kind.default_model
 
+    @abstractmethod
     def check(self, trained: Answering, source: InOrder) -> None:
-        """Raises RecipeError for a model that does not take the examples or does not answer as it should."""
-        from penstock.recipes.answering import check_model
+        """Raises RecipeError for a model that does not take the examples, or a metric that is not measured."""
 
-        check_model(trained, source, self.monitor)
+    @abstractmethod
+    def judged(
+        self, trained: Answering, evaluation: Evaluation, material: Material, rows: np.ndarray, split: str
+    ) -> dict[str, Any]:
+        """An evaluation as the report shows it; `rows` are those of the material, in the order of its records."""
 
     def usable(self, material: Material) -> Any:
         """The rows of some material that can be examples: all."""
@@ -102,10 +104,6 @@ class Supervised(Recipe):
     def decisions(self, material: Material, model: str, examples: int) -> dict[str, Any]:
         """Settings that were left open and that the task decides, given the name of the model."""
         return {}
-
-    def findings(self, trained: Answering, evaluation: Evaluation) -> dict[str, Any]:
-        """What the report draws."""
-        return trained.answer.findings(evaluation)
 
     def refuse_foreign(self, material: Material) -> None:
         """Raises RecipeError for a setting that is not as it is by default and has no meaning for these data."""
@@ -234,21 +232,6 @@ class Supervised(Recipe):
             source = held_out(trained, labelled(trained, material), rows)
             evaluation = trained.evaluate(source, self.precision)
         return self.judged(trained, evaluation, material, rows, split)
-
-    def judged(
-        self, trained: Answering, evaluation: Evaluation, material: Material, rows: np.ndarray, split: str
-    ) -> dict[str, Any]:
-        """An evaluation as the report shows it; `rows` are those of the material, in the order of its records."""
-        answer = trained.answer
-        mistakes = answer.mistakes(evaluation, MOST_MISTAKES)
-        return {
-            "split": split,
-            "examples": len(rows),
-            "metrics": evaluation.metrics,
-            "baseline": answer.baseline(material.labels.iloc[rows]),
-            **self.findings(trained, evaluation),
-            "mistakes": [said | material.show(int(rows[at])) for at, said in mistakes],
-        }
 
 
 def labelled(trained: Answering, material: Material) -> Examples:

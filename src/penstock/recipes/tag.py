@@ -9,9 +9,9 @@ from pydantic import AfterValidator, Field
 
 from penstock.core.errors import RecipeError, suggest
 from penstock.recipes.architectures import SEQUENCES, build_model, offers, one_of
+from penstock.recipes.graded import Graded
 from penstock.recipes.recipe import Where
 from penstock.recipes.settings import NetSettings
-from penstock.recipes.supervised import Supervised
 
 if TYPE_CHECKING:
     from torch import nn
@@ -26,7 +26,7 @@ USUAL_WIDTH = 128
 """Numbers a word, half of them for itself and half for its letters, where none is given."""
 
 
-class Tag(Supervised):
+class Tag(Graded):
     """Give every word of a sentence a tag: names, parts of speech, the roles of words."""
 
     task: ClassVar[str] = "tag"

@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from penstock.recipes.playing import Playing
 from penstock.rl.acting import Actor
-from penstock.rl.environment import Environment
-from penstock.rl.judge import Account, agent, at_random, buy_and_hold, judge
+from penstock.rl.judge import Account, agent, at_random, buy_and_hold, cash, judge
 from penstock.rl.normalise import NormalisedObservations
 from penstock.rl.trading import Trading
-from penstock.rl.wrapper import Wrapper
 
-
-def bare(world: Environment) -> Environment:
-    """Without what is around it."""
-    while isinstance(world, Wrapper):
-        world = world.inner
-    return world
+DRAWN = 400
+"""Days of a curve in the report, at most."""
 
 
 def traded(trained: Playing, world: Trading, found: dict[str, Any], seed: int) -> dict[str, Any]:
@@ -39,7 +35,28 @@ def traded(trained: Playing, world: Trading, found: dict[str, Any], seed: int) -
         part: {"name": name, "metrics": {"return": _return(account), **_measures(account)}}
         for part, (name, account) in others.items()
     }
-    return found | {"metrics": {**found["metrics"], **_measures(own)}} | beside
+    all_traders = [("model", own), others["baseline"], ("cash", judge(world, cash)), others["reference"]]
+    shown = _few(own.equity.shape[1])
+    traders = [_written(name, account, shown) for name, account in all_traders]
+    told = {"day": shown, "traders": traders}
+    return found | {"metrics": {**found["metrics"], **_measures(own)}, "trading": told} | beside
+
+
+def _written(name: str, account: Account, shown: Sequence[int]) -> dict[str, Any]:
+    """What the report draws: the mean of the traders."""
+    held = torch.cat([account.held, account.held[:, -1:]], 1)  # of the last day, what was held until then
+    curves = {"equity": account.equity, "held": held}
+    return {
+        "name": name,
+        "metrics": _measures(account),
+        **{part: [round(float(v), 6) for v in series.mean(0)[list(shown)]] for part, series in curves.items()},
+    }
+
+
+def _few(days: int) -> list[int]:
+    """Evenly spread, the first and the last among them."""
+    count = min(days, DRAWN)
+    return [round(at * (days - 1) / (count - 1)) for at in range(count)]
 
 
 def _measures(account: Account) -> dict[str, float]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -82,13 +83,31 @@ class Trained(ABC):
         write_manifest(folder, FILES, FORMAT)
 
 
-def read_config(folder: Path) -> dict[str, Any]:
-    """The configuration in a model's folder. Raises CheckpointError for files that are missing or damaged."""
+@contextlib.contextmanager
+def configuration(folder: Path) -> Iterator[dict[str, Any]]:
+    """What `save` wrote of a model, to make it again within.
+
+    Raises CheckpointError for files that are missing or damaged, and where nothing can be made of them.
+    """
     check_manifest(folder, FILES, FORMAT, "restore it, or write it again: penstock resume RUN")
     config = read_json(folder / CONFIG)
     if not isinstance(config, dict):
         raise CheckpointError(folder / CONFIG, "not the configuration of a model", "restore it")
-    return config
+    try:
+        yield config
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError, RuntimeError, RecipeError) as error:
+        problem = f"it is damaged ({type(error).__name__}: {error})"
+        raise CheckpointError(folder / CONFIG, problem, "restore it") from error
+
+
+def module_of(folder: Path, given: nn.Module | None, name: str | None, build: Callable[[str], nn.Module]) -> nn.Module:
+    """The module that was given, or that of a name. Raises CheckpointError where there is neither."""
+    if given is not None:
+        return given
+    if name is None:
+        problem = "the model was a module of your own, and files never name code"
+        raise CheckpointError(folder / CONFIG, problem, "pass it: load(path, model=m)")
+    return build(name)
 
 
 def load_weights(folder: Path, network: nn.Module) -> None:

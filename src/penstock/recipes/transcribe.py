@@ -10,9 +10,9 @@ from pydantic import AfterValidator, Field
 from penstock.core.ranks import Ranks
 from penstock.core.settings import Settings
 from penstock.recipes.architectures import MODELS, SEQUENCES, build_model, offers, one_of
+from penstock.recipes.graded import Graded
 from penstock.recipes.recipe import Where
 from penstock.recipes.settings import AudioSettings, NetSettings, OptimSettings, TableSettings
-from penstock.recipes.supervised import Supervised
 
 if TYPE_CHECKING:
     import torch
@@ -42,7 +42,7 @@ class BeamSettings(Settings):
     bonus: Annotated[float, Field(ge=-10, le=10, description="for each token, where there is a language model")] = 0.5
 
 
-class Transcribe(Supervised):
+class Transcribe(Graded):
     """Write down what is said in sounds."""
 
     task: ClassVar[str] = "transcribe"
@@ -77,13 +77,13 @@ class Transcribe(Supervised):
     def read_material(self, supplied: object = None, kind: Kind | None = None) -> Material:
         """The sounds that `data` names, with their transcripts; a table names sound files in one of its columns."""
         from penstock.core.errors import DataError
-        from penstock.data.opened import ReadOptions, SoundData, TableData
+        from penstock.data.opened import SoundData, TableData
         from penstock.data.opening import open_data
         from penstock.kinds.audio import AudioMaterial
         from penstock.kinds.listed import listed_sounds
 
         table = self.table
-        reading = ReadOptions(table.delimiter, table.encoding, tuple(table.missing), tuple(table.present))
+        reading = table.options()
         found = open_data(self.data, reading, supplied)
         if isinstance(found, TableData):
             found = listed_sounds(found, self.target, self.split.column if kind is None else None)

@@ -9,8 +9,8 @@ from pydantic import AfterValidator, Field
 
 from penstock.core.errors import RecipeError
 from penstock.recipes.architectures import TRANSLATORS, build_translator, one_of
+from penstock.recipes.graded import Graded
 from penstock.recipes.settings import NetSettings, SplitSettings, TextSettings
-from penstock.recipes.supervised import Supervised
 
 if TYPE_CHECKING:
     from torch import nn
@@ -39,7 +39,7 @@ class PairSettings(TextSettings):
     ] = None
 
 
-class Translate(Supervised):
+class Translate(Graded):
     """Write one text from another: translation, spelling, dates, anything that comes in pairs."""
 
     task: ClassVar[str] = "translate"

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from penstock.recipes.blueprint import GAMES
+from penstock.recipes.foreign import refuse_unused
 
 if TYPE_CHECKING:
     from penstock.recipes.generate import Generate
@@ -41,7 +42,7 @@ FEW = (128, 1000)
 USUAL: Mapping[str, Choices] = {
     "dense": Choices(),
     "dcgan": Choices(lr=2e-3),
-    "residual": Choices(betas=(0.0, 0.9), width=64, loss="hinge", spectral=True),
+    "residual": Choices(betas=(0.0, 0.9), loss="hinge", spectral=True),
     "sagan": Choices(lr=5e-4, discriminator_lr=2e-3, betas=(0.0, 0.9), loss="hinge", spectral=True),
     "vae-gan": Choices(lr=1e-3),
     "glo": Choices(lr=1e-3, betas=(0.9, 0.999), ema=None, measured=FEW),
@@ -57,9 +58,23 @@ Karras et al. 2020 for such pictures) 35, and spectral normalisation with the hi
 """
 
 
+USERS: Mapping[str, Sequence[str]] = {
+    "gan": (*GAMES, "vae-gan", "energy"),
+    "gan.likeness": ("vae-gan",),
+    "gan.divergence": ("vae-gan",),
+    "diffusion": ("diffusion",),
+    "energy": ("energy",),
+}
+"""The models for which settings have a meaning."""
+
+
 def resolved(recipe: Generate, examples: int) -> Generate:
-    """The same recipe with what was left open decided by rule, so that its record says all."""
+    """The same recipe with what was left open decided by rule, so that its record says all.
+
+    Raises RecipeError for a setting that has no meaning for the model.
+    """
     model = "dcgan" if recipe.model == "auto" else recipe.model
+    refuse_unused(recipe, model, USERS)
     usual, optim, gan, measure = USUAL[model], recipe.optim, recipe.gan, recipe.measure
     lr = optim.lr or usual.lr
     rates: dict[str, Any] = {"lr": lr, "weight_decay": optim.weight_decay or 0.0}
@@ -78,7 +93,7 @@ def resolved(recipe: Generate, examples: int) -> Generate:
     choices: dict[str, Any] = {
         "model": model,
         "optim": optim.model_copy(update=rates),
-        "gan": gan.model_copy(update=game),
+        "gan": gan.model_copy(update=game if model in USERS["gan"] else {}),
         "net": recipe.net.model_copy(update={"width": recipe.net.width or usual.width}),
         "measure": measure.model_copy(update={name: getattr(measure, name) or most for name, most in spread}),
     }

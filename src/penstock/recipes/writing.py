@@ -10,13 +10,13 @@ from typing import Any
 import torch
 from torch import nn
 
-from penstock.core.errors import CheckpointError, RecipeError, suggest
+from penstock.core.errors import RecipeError, suggest
 from penstock.data.layout import Layout
 from penstock.decoding.sampling import Sampling, generate
 from penstock.objectives.language import Language
 from penstock.recipes.architectures import build_writer
 from penstock.recipes.settings import NetSettings
-from penstock.recipes.trained import CONFIG, Trained, load_weights, read_config
+from penstock.recipes.trained import Trained, configuration, load_weights, module_of
 
 READ_AT_ONCE = 1024
 """Tokens that a model is evaluated on at once if what it remembers does not grow."""
@@ -41,16 +41,10 @@ class Writing(Trained):
     @classmethod
     def load(cls, folder: Path, model: nn.Module | None, smoothing: float) -> Writing:
         """Read a model's folder back; see `Answering.load`."""
-        config, where = read_config(folder), folder / CONFIG
-        try:
+        with configuration(folder) as config:
             layout, net = Layout.from_json(config["layout"]), NetSettings.model_validate(config["net"])
             name, context = config["model"], int(config["context"])
-            if model is None and name is None:
-                problem = "the model was a module of your own, and files never name code"
-                raise CheckpointError(where, problem, "pass it: load(path, model=m)")
-            module = model if model is not None else build_writer(name, layout.tokens.size, context, net)
-        except (KeyError, TypeError, ValueError, AttributeError, RuntimeError, RecipeError) as error:
-            raise CheckpointError(where, f"it is damaged ({type(error).__name__}: {error})", "restore it") from error
+            module = module_of(folder, model, name, lambda name: build_writer(name, layout.tokens.size, context, net))
         load_weights(folder, module)
         objective = Language(module, characters=layout.tokens.characters(), carry=False, smoothing=smoothing)
         return cls(objective.eval(), layout, name, net, context=context)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import final
 
 import torch
@@ -26,11 +26,14 @@ class Actor:
 
     def __init__(self, module: nn.Module, act: Act) -> None:
         self._module, self._act = module, act
+        self._parts: Sequence[nn.Module] | None = None
 
     @contextlib.contextmanager
     def awake(self) -> Iterator[Callable[[Tensor], dict[str, Tensor]]]:
-        """Yields what to ask. Modes are changed once and put back at the end: that costs as much as a small network."""
-        training = [module for module in self._module.modules() if module.training]
+        """Yields what to ask. Modes are changed once and put back at the end, past nn.Module's own slow __setattr__."""
+        if self._parts is None:
+            self._parts = list(self._module.modules())
+        training = [module for module in self._parts if module.training]
         device = next((parameter.device for parameter in self._module.parameters()), torch.device("cpu"))
 
         def ask(observation: Tensor) -> dict[str, Tensor]:
@@ -41,8 +44,8 @@ class Actor:
         with torch.no_grad():
             try:
                 for module in training:
-                    module.training = False
+                    object.__setattr__(module, "training", False)
                 yield ask
             finally:
                 for module in training:
-                    module.training = True
+                    object.__setattr__(module, "training", True)

@@ -8,6 +8,8 @@ from typing import final
 import torch
 from torch import Tensor
 
+from penstock.rl.canvas import BLUE, GREY, INK, ORANGE, Canvas
+from penstock.rl.environment import Pixels
 from penstock.rl.spaces import Box, Discrete
 from penstock.rl.tensor_environment import Outcome, State, TensorEnvironment
 
@@ -26,6 +28,8 @@ class CartPole(TensorEnvironment):
     with the equations of Florian 2007, "Correct equations for the dynamics of the cart-pole system", in float64 and in
     Gymnasium's order, so that whole episodes agree with its CartPole-v1.
     """
+
+    speed = 50.0
 
     def __init__(self, *, count: int, limit: int = 500, device: torch.device | str = "cpu") -> None:
         bound = (2 * _FARTHEST, math.inf, 2 * _STEEPEST, math.inf)
@@ -50,3 +54,15 @@ class CartPole(TensorEnvironment):
 
     def observe(self, state: State) -> Tensor:
         return state[_STATE].float()
+
+    def draw(self, state: State) -> Pixels:
+        place, _, angle, _ = state[_STATE].tolist()
+        canvas = Canvas(-2.7, 2.7, -1.6, 2.0)
+        canvas.line([(-_FARTHEST, 0), (_FARTHEST, 0)], GREY)
+        for end in (-_FARTHEST, _FARTHEST):
+            canvas.line([(end, -0.2), (end, 0.2)], GREY)
+        canvas.box(place - 0.3, place + 0.3, -0.17, 0.17, BLUE)
+        top = place + 2 * _HALF_LENGTH * math.sin(angle), 0.1 + 2 * _HALF_LENGTH * math.cos(angle)
+        canvas.line([(place, 0.1), top], ORANGE, width=6)
+        canvas.disc((place, 0.1), 4, INK)
+        return canvas.pixels()

@@ -5,10 +5,13 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from penstock.core.errors import RecipeError
 from penstock.rl.spaces import Space
 
 
@@ -33,6 +36,10 @@ class Step:
         return self.terminated | self.truncated
 
 
+Pixels = np.ndarray[Any, np.dtype[np.uint8]]
+"""A picture, (H, W, 3)."""
+
+
 class Environment(ABC):
     """`count` environments of one kind. An episode that ends is followed by another by itself.
 
@@ -45,6 +52,8 @@ class Environment(ABC):
     count: int
     device: torch.device = torch.device("cpu")
     exact: bool = True
+    speed: float = 30.0
+    """Steps a second at which it is to be watched."""
 
     @abstractmethod
     def reset(self, seed: int) -> Tensor:
@@ -61,6 +70,21 @@ class Environment(ABC):
     @abstractmethod
     def load_state_dict(self, state: Mapping[str, Tensor]) -> Tensor:
         """Put it back: the observations that the next actions answer to. Raises CheckpointError where it is foreign."""
+
+    def watch(self, which: int) -> None:
+        """From the next reset on `picture` and `text` are of this one."""
+        raise self._unseen()
+
+    def picture(self) -> Pixels:
+        """What the last step has led to, the end of an episode included. Raises RecipeError where nothing is drawn."""
+        raise self._unseen()
+
+    def text(self) -> str | None:
+        """The same in letters, for those that are best drawn so; else None."""
+        return None
+
+    def _unseen(self) -> RecipeError:
+        return RecipeError("play", f"{type(self).__name__} draws no picture", "use: penstock evaluate")
 
     def close(self) -> None:
         """Give back what it holds: processes, windows."""

@@ -65,4 +65,5 @@ def gridworld(
                 following[state, action] += probability * onto
                 expected[state, action] += probability * onto * gain.get(fields[reached], step)
     reward = torch.where(following > 0, expected / following.clamp(min=1e-300), 0.0)
-    return Table(following, reward, start, torch.tensor([field in (GOAL, PIT) for field in fields]))
+    ends = torch.tensor([field in (GOAL, PIT) for field in fields])
+    return Table(following, reward, start, ends, tuple(rows))

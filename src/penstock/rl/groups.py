@@ -18,7 +18,8 @@ from typing import Any, final
 from penstock.core.children import death, nameless_file, start, stop
 from penstock.core.errors import PenstockError, RecipeError, WorkerError
 from penstock.rl.arrays import Arrays, Held, arrays_in, size_of
-from penstock.rl.single import Maker, Single
+from penstock.rl.maker import Maker
+from penstock.rl.single import Single
 from penstock.rl.worker import DONE, LAUNCH, STEP, step_all
 
 _TO_BEGIN = 5
@@ -65,29 +66,29 @@ class Here(Group):
     """All in this process, one after another: right for environments that take microseconds."""
 
     def __init__(self, maker: Maker, first: Single, count: int) -> None:
-        self._all = [first, *(Single(maker, number) for number in range(1, count))]
+        self.all = [first, *(Single(maker, number) for number in range(1, count))]
         forms = _forms(first)
         self.arrays = arrays_in(bytearray(size_of(*forms, count)), *forms, count)
 
     def step(self) -> None:
-        step_all(self._all, self.arrays, 0)
+        step_all(self.all, self.arrays, 0)
 
     def reset(self, seeds: Sequence[int]) -> None:
-        for at, (each, seed) in enumerate(zip(self._all, seeds, strict=True)):
+        for at, (each, seed) in enumerate(zip(self.all, seeds, strict=True)):
             self.arrays.observation[at] = each.reset(seed)
 
     def check(self) -> list[str]:
-        return self._all[0].check()
+        return self.all[0].check()
 
     def state(self) -> list[dict[str, Any]]:
-        return [each.state() for each in self._all]
+        return [each.state() for each in self.all]
 
     def load_state(self, states: Sequence[dict[str, Any]]) -> None:
-        for each, state in zip(self._all, states, strict=True):
+        for each, state in zip(self.all, states, strict=True):
             each.load_state(state)
 
     def close(self) -> None:
-        for each in self._all:
+        for each in self.all:
             each.env.close()
 
 

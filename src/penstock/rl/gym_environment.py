@@ -11,9 +11,10 @@ from torch import Tensor
 
 from penstock.core.errors import CheckpointError, RecipeError, WorkerError
 from penstock.core.random import derive
-from penstock.rl.environment import Environment, Step
+from penstock.rl.environment import Environment, Pixels, Step
 from penstock.rl.groups import Group, Here, Processes
-from penstock.rl.single import Form, Maker, Single
+from penstock.rl.maker import Maker
+from penstock.rl.single import Form, Single
 from penstock.rl.spaces import Box, Discrete, Space
 
 T = TypeVar("T")
@@ -39,12 +40,14 @@ class GymEnvironment(Environment):
         self.count, self.exact = count, first.exact
         self.observation, self.action = space_of(first.observation), space_of(first.action)
         self.limit = first.limit
+        self.speed = float(first.env.metadata.get("render_fps") or self.speed)
         self.group: Group
         if workers:
             self.group = Processes(maker, first, count, workers=workers, seconds=seconds)
             first.env.close()
         else:
             self.group = Here(maker, first, count)
+        self._shown = first if maker.shown else None
         self._seed, self._begun = 0, 0
         self._lost = False
 
@@ -83,6 +86,25 @@ class GymEnvironment(Environment):
         self.group.load_state(worlds)
         self.group.arrays.observation[...] = state[_SEEN].numpy()
         return state[_SEEN].clone()
+
+    def watch(self, which: int) -> None:
+        if self._shown is None or not isinstance(self.group, Here):
+            raise self._unseen()
+        self._shown = self.group.all[which]
+        self._shown.watch()
+
+    def picture(self) -> Pixels:
+        if isinstance(sight := self._sight(), str):
+            raise self._unseen()
+        return sight
+
+    def text(self) -> str | None:
+        return sight if isinstance(sight := self._sight(), str) else None
+
+    def _sight(self) -> str | Pixels:
+        if self._shown is None or self._shown.sight is None:
+            raise self._unseen()
+        return self._shown.sight
 
     def close(self) -> None:
         self.group.close()

@@ -110,13 +110,3 @@ def at_random(environment: Trading, seed: int) -> Trader:
         return environment.orders.target(action, state[HELD], environment.low)
 
     return trade
-
-
-def by_plan(environment: Trading, target: Tensor) -> Trader:
-    """One who knows beforehand what to hold each day (D,); NaN: as before."""
-
-    def trade(seen: Tensor, state: State) -> Tensor:
-        wanted = target[state["day"]]
-        return torch.where(wanted.isnan(), state[HELD], wanted)
-
-    return trade

@@ -58,7 +58,7 @@ class NormalisedObservations(Wrapper):
     def __init__(self, inner: Environment, *, bound: float = 10.0, moments: Moments | None = None) -> None:
         super().__init__(inner)
         if not isinstance(inner.observation, Box):
-            raise RecipeError("NormalisedObservations", f"{inner.observation} has no mean", "show it as OneHot")
+            raise RecipeError("NormalisedObservations", f"{inner.observation} has no mean", "do not normalise it")
         self.observation = Box(inner.observation.shape, -bound, bound)
         self.moments = moments or Moments(inner.observation.shape, inner.device)
         self._learns, self._bound = moments is None, bound

@@ -8,6 +8,8 @@ from typing import final
 import torch
 from torch import Tensor
 
+from penstock.rl.canvas import BLUE, FAINT, INK, ORANGE, Canvas
+from penstock.rl.environment import Pixels
 from penstock.rl.spaces import Box
 from penstock.rl.tensor_environment import Outcome, State, TensorEnvironment
 
@@ -22,6 +24,8 @@ class Pendulum(TensorEnvironment):
     The reward is minus the cost of leaning, turning and pushing; it never ends and is cut off after 200 steps. In
     float64 and in Gymnasium's order, so that whole episodes agree with its Pendulum-v1.
     """
+
+    speed = 20.0
 
     def __init__(self, *, count: int, limit: int = 200, device: torch.device | str = "cpu") -> None:
         bound = (1.0, 1.0, _FASTEST)
@@ -51,3 +55,13 @@ class Pendulum(TensorEnvironment):
     def observe(self, state: State) -> Tensor:
         angle, speed = state[_STATE].unbind(1)
         return torch.stack([angle.cos(), angle.sin(), speed]).T.float()
+
+    def draw(self, state: State) -> Pixels:
+        angle, speed = state[_STATE].tolist()
+        canvas = Canvas(-1.5, 1.5, -1.5, 1.5, size=(200, 200))
+        canvas.line([(0, 1.1), (0, 1.4)], FAINT, width=4)  # where it is to be
+        canvas.line([(0, 0), (-math.sin(angle), math.cos(angle))], ORANGE, width=10)
+        canvas.disc((-math.sin(angle), math.cos(angle)), 5, ORANGE)
+        canvas.disc((0, 0), 4, INK)
+        canvas.box(0, -1.2 * speed / _FASTEST, -1.4, -1.35, BLUE)  # how fast it turns, to the left and to the right
+        return canvas.pixels()

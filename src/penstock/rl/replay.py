@@ -13,7 +13,7 @@ from penstock.core.batch import Batch
 from penstock.core.errors import RecipeError
 from penstock.core.objective import Listening
 from penstock.core.random import derive
-from penstock.core.tensors import check_all_fit
+from penstock.core.tensors import check_all_fit, under
 from penstock.rl.acting import ACTION, Actor
 from penstock.rl.environment import Environment
 from penstock.rl.memory import Memory
@@ -21,6 +21,8 @@ from penstock.rl.sum_tree import SumTree
 
 INDEX, WEIGHT, PRIORITY = "index", "weight", "priority"
 _WORLD, _MEMORY, _LEAVES, _LARGEST, _RANDOM = "environment.", "memory.", "leaves", "largest", "random"
+_TOGETHER = 32
+"""Batches that are looked up at once, at most: one look-up costs hardly more than a small batch of it."""
 
 
 @final
@@ -47,6 +49,7 @@ class Replay(Listening):
     random. A batch has "observation", "action", "reward", "next_observation", "terminated" (B,) float and "discount"
     (B,): over `reach` steps each, or fewer where an episode ends. With `priorities` it also has "index" and "weight"
     (B,), and the objective is to tell it the new "priority" (B,) of its transitions: `batch.feedback(priority=...)`.
+    Batches between which nothing is done are looked up together, unless priorities change from one to the next.
     Raises RecipeError for a warm-up that makes no transition or more than there is room for.
     """
 
@@ -79,6 +82,7 @@ class Replay(Listening):
         self._seen: Tensor | None = None
         self._position = 0
         self._drawn: Tensor | None = None
+        self._group, self._of_group = -1, Batch()
 
     @property
     def epoch_steps(self) -> int:
@@ -87,15 +91,28 @@ class Replay(Listening):
 
     def __next__(self) -> Batch:
         self._act(self._warmup + self._position // self._batches * self._steps)
+        found = self._uniformly() if self._tree is None else self._by_priority(self._tree)
+        self._position += 1
+        return found
+
+    def _uniformly(self) -> Batch:
+        """The next batch, of a group that is looked up at its first one, and again after a resumption."""
+        turn, at = divmod(self._position, self._batches)
+        group, at = divmod(at, _TOGETHER)
+        number = turn * -(-self._batches // _TOGETHER) + group
+        if self._group != number:
+            count = min(_TOGETHER, self._batches - group * _TOGETHER)
+            generator = torch.Generator().manual_seed(derive(self._seed, "draw", number))
+            offset = torch.randint(self.memory.whole, (count * self._batch_size,), generator=generator)
+            found = self.memory.get(self.memory.numbers(offset.to(self.environment.device)), self._discount)
+            self._group, self._of_group = number, Batch(found)
+        rows = slice(at * self._batch_size, (at + 1) * self._batch_size)
+        return Batch({name: value[rows] for name, value in self._of_group.items()})
+
+    def _by_priority(self, tree: SumTree) -> Batch:
         generator = torch.Generator().manual_seed(derive(self._seed, "draw", self._position))
-        weight = {}
-        if self._tree is None:
-            offset = torch.randint(self.memory.whole, (self._batch_size,), generator=generator)
-            number = self.memory.numbers(offset.to(self.environment.device))
-        else:
-            number = self._tree.draw(self._batch_size, generator)
-            weight = {INDEX: number, WEIGHT: self._weight(number)}
-        self._drawn, self._position = number, self._position + 1
+        self._drawn = number = tree.draw(self._batch_size, generator)
+        weight = {INDEX: number, WEIGHT: self._weight(number)}
         return Batch(self.memory.get(number, self._discount), **weight)
 
     def _act(self, due: int) -> None:
@@ -156,6 +173,7 @@ class Replay(Listening):
 
     def load_tensors(self, tensors: Mapping[str, Tensor]) -> None:
         """Put it back; with nothing, begin anew. Raises CheckpointError where it does not fit."""
+        self._group = -1
         if not tensors:
             self._seen, self.memory.held = None, 0
             return
@@ -165,8 +183,8 @@ class Replay(Listening):
             self._tree.fill(tensors[_LEAVES].to(self.environment.device))
             self._largest = tensors[_LARGEST].to(self.environment.device)
         self._random.set_state(tensors[_RANDOM].cpu())
-        self.memory.load_tensors(_of(tensors, _MEMORY))
-        self._seen = self.environment.load_state_dict(_of(tensors, _WORLD))
+        self.memory.load_tensors(under(_MEMORY, tensors))
+        self._seen = self.environment.load_state_dict(under(_WORLD, tensors))
         if not self.environment.exact:
             self.memory.cut()
 
@@ -176,8 +194,4 @@ class Replay(Listening):
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go to a batch."""
-        self._position = state["position"]
-
-
-def _of(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
+        self._position, self._group = state["position"], -1

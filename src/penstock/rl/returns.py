@@ -32,30 +32,3 @@ def advantages(
     for t in range(len(reward) - 1, -1, -1):
         ahead = found[t] = surprise[t] + weight[t] * ahead
     return found
-
-
-def returns_ahead(
-    reward: Tensor, next_value: Tensor, terminated: Tensor, truncated: Tensor, *, discount: float
-) -> Tensor:
-    """The discounted sums of all rewards to come (T, N); where what is known ends, the worth of the last state."""
-    ahead = next_value[-1]
-    found = torch.empty_like(reward)
-    for t in range(len(reward) - 1, -1, -1):
-        follows = torch.where(truncated[t], next_value[t], ahead) * ~terminated[t]
-        ahead = found[t] = reward[t] + discount * follows
-    return found
-
-
-def returns_of(
-    reward: Tensor, next_value: Tensor, terminated: Tensor, truncated: Tensor, *, discount: float, steps: int
-) -> Tensor:
-    """The discounted sums of the next `steps` rewards and the worth of the state then reached (T, N).
-
-    Fewer where an episode or what is known ends before (Sutton and Barto 2018, section 7.1).
-    """
-    count, (last, followed) = len(reward), (next_value * ~terminated, ~(terminated | truncated))
-    found = reward + discount * last
-    for _ in range(steps - 1):  # each round looks one step further
-        further = reward[:-1] + discount * torch.where(followed[:-1], found[1:], last[:-1])
-        found = torch.cat([further, found[count - 1 :]])
-    return found

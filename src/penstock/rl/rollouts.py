@@ -15,6 +15,7 @@ from penstock.core.batch import Batch
 from penstock.core.errors import RecipeError
 from penstock.core.objective import Listening
 from penstock.core.random import derive
+from penstock.core.tensors import under
 from penstock.rl.acting import ACTION, VALUE, Actor
 from penstock.rl.environment import Environment, Step
 from penstock.rl.returns import advantages
@@ -130,13 +131,9 @@ class Rollouts(Listening):
             self._seen, self._gathered = None, 0
             return
         self._gathered = int(tensors[_GATHERED])
-        self._fields = {
-            name.removeprefix(_FIELD): value.to(self.environment.device)
-            for name, value in tensors.items()
-            if name.startswith(_FIELD)
-        }
-        world = {name.removeprefix(_WORLD): value for name, value in tensors.items() if name.startswith(_WORLD)}
-        self._seen = self.environment.load_state_dict(world)
+        fields = under(_FIELD, tensors)
+        self._fields = {name: value.to(self.environment.device) for name, value in fields.items()}
+        self._seen = self.environment.load_state_dict(under(_WORLD, tensors))
 
     def state_dict(self) -> dict[str, Any]:
         """The number of the next batch."""

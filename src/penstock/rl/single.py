@@ -5,10 +5,6 @@ Nothing heavy is imported: worker processes run this.
 
 from __future__ import annotations
 
-import importlib.util
-import sys
-from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, NamedTuple, Protocol, final, runtime_checkable
 
 import gymnasium
@@ -16,7 +12,8 @@ import numpy as np
 from gymnasium import spaces
 from gymnasium.envs import classic_control
 
-from penstock.core.errors import RecipeError, WorkerError, suggest
+from penstock.core.errors import RecipeError, WorkerError
+from penstock.rl.maker import Maker
 
 _MEND = "mend the environment"
 _STEPS_OF_CHECK = 30
@@ -35,54 +32,6 @@ class Restorable(Protocol):
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Put it back."""
-
-
-@final
-@dataclass(frozen=True, kw_only=True)
-class Maker:
-    """Which environment to make: its `name` in Gymnasium's register with its `options`.
-
-    From a `module`, a Python file, `name` is a class in it, or what it registers; the file is run, so it must be
-    trusted. `limit` replaces the number of steps after which an episode is cut off.
-    """
-
-    name: str
-    options: dict[str, Any] = field(default_factory=dict)
-    module: str | None = None
-    limit: int | None = None
-
-    def make(self) -> tuple[gymnasium.Env[Any, Any], int | None]:
-        """The environment without a time limit, and the limit. Raises RecipeError where there is none of that name."""
-        found = vars(_imported(Path(self.module))).get(self.name) if self.module else None
-        try:
-            if isinstance(found, type) and issubclass(found, gymnasium.Env):
-                return found(**self.options), self.limit
-            spec = gymnasium.spec(self.name)
-            env = gymnasium.make(spec, max_episode_steps=-1, disable_env_checker=True, **self.options)
-        except gymnasium.error.DependencyNotInstalled as error:
-            raise RecipeError(self.name, f"needs more than is installed ({error})", "install that") from error
-        except (gymnasium.error.Error, ModuleNotFoundError) as error:
-            remedy = suggest(self.name, gymnasium.registry)
-            raise RecipeError("env", f"there is no environment {self.name!r} ({error})", remedy) from error
-        except TypeError as error:
-            raise RecipeError(self.name, f"cannot be made ({error})", "give options that it has") from error
-        return env, self.limit or spec.max_episode_steps
-
-
-def _imported(path: Path) -> Any:
-    """The module of a file, run once a process. Raises RecipeError where it cannot be."""
-    name = f"penstock_user_{path.stem}"
-    if name not in sys.modules:
-        spec = importlib.util.spec_from_file_location(name, path)
-        if spec is None or spec.loader is None or not path.is_file():
-            raise RecipeError(path, "is no Python file", "give the file that defines the environment")
-        module = sys.modules[name] = importlib.util.module_from_spec(spec)
-        try:
-            spec.loader.exec_module(module)
-        except Exception as error:
-            del sys.modules[name]
-            raise RecipeError(path, f"cannot be run ({type(error).__name__}: {error})", "mend it") from error
-    return sys.modules[name]
 
 
 class Form(NamedTuple):
@@ -137,6 +86,9 @@ class Single:
         self.action = form_of(f"{maker.name}: action", self.env.action_space)
         self._shape, self._dtype = self.env.observation_space.shape, self.env.observation_space.dtype
         self._space, self._whole = self.env.observation_space, self.action.choices is not None
+        self.watched = False
+        self.sight: str | np.ndarray | None = None
+        """What it looks like after the last step, where it is watched."""
 
     def reset(self, seed: int | None = None) -> np.ndarray:
         """Begin an episode: the first observation."""
@@ -147,6 +99,8 @@ class Single:
             raise self._fault(f"reset failed ({type(error).__name__}: {error})") from error
         if not isinstance(answer, tuple) or len(answer) != 2:
             raise self._fault(f"reset gave {_kind(answer)}, expected (observation, info)")
+        if self.watched:
+            self._look()
         return self._sound(answer[0], resets=True)
 
     def step(self, action: np.ndarray) -> Answer:
@@ -170,7 +124,11 @@ class Single:
             kinds = f"terminated and truncated at step {self._steps} are {_kind(terminated)} and {_kind(truncated)}"
             raise self._fault(f"{kinds}, expected True or False")
         ended, cut = bool(terminated), bool(truncated) or (self.limit is not None and self._age >= self.limit)
-        return Answer(final, number, ended, cut, self.reset() if ended or cut else None)
+        if self.watched:
+            self._look()
+        sight, begins = self.sight, self.reset() if ended or cut else None
+        self.sight = sight  # the end of an episode is seen, not the beginning of the next
+        return Answer(final, number, ended, cut, begins)
 
     @property
     def exact(self) -> bool:
@@ -194,6 +152,22 @@ class Single:
             _load_classic(world, state["own"])
         world.np_random.bit_generator.state = state["random"]
         self._age, self._steps = state["age"], state["steps"]
+
+    def watch(self) -> None:
+        """From now on `sight` is kept up."""
+        self.watched = True
+
+    def _look(self) -> None:
+        try:
+            sight = self.env.render()
+        except gymnasium.error.DependencyNotInstalled as error:
+            remedy = "install that, for example by: pip install 'penstock[play]'"
+            raise RecipeError("play", f"to draw it, more is needed than is installed ({error})", remedy) from error
+        except Exception as error:
+            raise self._fault(f"render failed ({type(error).__name__}: {error})") from error
+        if not isinstance(sight, str | np.ndarray):
+            raise self._fault(f"render gave {_kind(sight)}, expected an array (H, W, 3) or a text")
+        self.sight = sight
 
     def check(self, steps: int = _STEPS_OF_CHECK) -> list[str]:
         """Try it out, twice with the same seed; returns what a user should know. Raises WorkerError."""

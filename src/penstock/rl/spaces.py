@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import final
+from typing import Any, final
 
 import torch
 from torch import Tensor
@@ -29,6 +30,10 @@ class Space(ABC):
     def sample(self, count: int, generator: torch.Generator) -> Tensor:
         """Values at random, (N, *shape), on the generator's device."""
 
+    @abstractmethod
+    def to_json(self) -> dict[str, Any]:
+        """Everything needed for `space_from`, in JSON values, which know no infinity."""
+
 
 @final
 @dataclass(frozen=True)
@@ -48,6 +53,9 @@ class Discrete(Space):
 
     def sample(self, count: int, generator: torch.Generator) -> Tensor:
         return torch.randint(self.count, (count,), generator=generator, device=generator.device)
+
+    def to_json(self) -> dict[str, Any]:
+        return {"count": self.count}
 
 
 @final
@@ -99,3 +107,20 @@ class Box(Space):
         lower, upper = low.isfinite(), high.isfinite()
         found = torch.where(lower & upper, within, torch.where(lower, above, torch.where(upper, below, normal)))
         return found.to(self.dtype)
+
+    def to_json(self) -> dict[str, Any]:
+        bounds = {
+            name: [str(value) for value in bound] if isinstance(bound, tuple) else str(bound)
+            for name, bound in (("low", self.low), ("high", self.high))
+        }
+        return {"shape": list(self.shape), **bounds, "bytes": self.dtype == torch.uint8}
+
+
+def space_from(value: Mapping[str, Any]) -> Space:
+    """The reverse of `to_json`. Raises KeyError, TypeError, ValueError or RecipeError for what makes no sense."""
+    if "count" in value:
+        return Discrete(int(value["count"]))
+    low, high = (
+        tuple(map(float, bound)) if isinstance(bound, list) else float(bound) for bound in (value["low"], value["high"])
+    )
+    return Box(tuple(map(int, value["shape"])), low, high, torch.uint8 if value["bytes"] else torch.float32)

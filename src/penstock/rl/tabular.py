@@ -9,10 +9,17 @@ import torch
 from torch import Tensor
 
 from penstock.core.errors import RecipeError
+from penstock.rl.canvas import BLUE, FAINT, GREEN, GREY, INK, ORANGE, RED, Canvas
+from penstock.rl.environment import Pixels
 from penstock.rl.spaces import Box, Discrete
 from penstock.rl.tensor_environment import Outcome, State, TensorEnvironment
 
 _PLACE = "place"
+HERE = "@"
+FIELDS = {"#": INK, "G": GREEN, "X": RED, "C": ORANGE, "S": GREY}
+"""The colours of a drawing's letters; others are floor."""
+_FIELD = 28
+"""Pixels a side."""
 
 
 @final
@@ -21,13 +28,15 @@ class Table:
     """A Markov decision process: next states' probabilities (S, A, S), rewards on the way there (S, A, S) and the
     probabilities of beginning somewhere (S,), all float64; and where it ends (S,) bool.
 
-    Raises RecipeError where these are no probabilities.
+    `rows` are a drawing of the states, a letter each, row by row, if they lie in a plane. Raises RecipeError where
+    these are no probabilities.
     """
 
     next: Tensor
     reward: Tensor
     start: Tensor
     ends: Tensor
+    rows: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         states, actions = self.next.shape[:2]
@@ -47,7 +56,9 @@ class Table:
 
 @final
 class Tabular(TensorEnvironment):
-    """Moves through a table; the number of the state (N,) is what is seen."""
+    """Moves through a table; the number of the state (N,) is what is seen. It is drawn where the table has `rows`."""
+
+    speed = 5.0
 
     def __init__(
         self, table: Table, *, count: int, limit: int | None = None, device: torch.device | str = "cpu"
@@ -71,6 +82,26 @@ class Tabular(TensorEnvironment):
 
     def observe(self, state: State) -> Tensor:
         return state[_PLACE]
+
+    def draw(self, state: State) -> Pixels:
+        rows = self.table.rows
+        if not rows:
+            raise self._unseen()
+        wide, place = len(rows[0]), int(state[_PLACE])
+        canvas = Canvas(0, wide, -len(rows), 0, size=(_FIELD * wide, _FIELD * len(rows)))
+        for number, letter in enumerate("".join(rows)):
+            left, top = number % wide, -(number // wide)
+            canvas.box(left + 0.03, left + 0.97, top - 0.97, top - 0.03, FIELDS.get(letter, FAINT))
+        canvas.disc((place % wide + 0.5, -(place // wide) - 0.5), 0.35 * _FIELD, BLUE)
+        return canvas.pixels()
+
+    def write(self, state: State) -> str | None:
+        if not (rows := self.table.rows):
+            return None
+        wide, place = len(rows[0]), int(state[_PLACE])
+        fields = "".join(rows)
+        shown = fields[:place] + HERE + fields[place + 1 :]
+        return "\n".join(" ".join(shown[at : at + wide]) for at in range(0, len(shown), wide))
 
     def _drawn(self, cumulative: Tensor) -> Tensor:
         """The first state whose cumulative probability (N, S) lies above a number at random: (N,)."""

@@ -12,7 +12,7 @@ from torch import Tensor
 from penstock.core.errors import RecipeError
 from penstock.core.random import derive
 from penstock.core.tensors import check_all_fit
-from penstock.rl.environment import Environment, Step
+from penstock.rl.environment import Environment, Pixels, Step
 from penstock.rl.spaces import Space
 
 State = dict[str, Tensor]
@@ -51,6 +51,8 @@ class TensorEnvironment(Environment):
         self.device = torch.device(device)
         self.generator = torch.Generator(self.device)
         self._state: State = {}
+        self._met: State = {}
+        self._watched = 0
         self._age = torch.zeros(count, dtype=torch.int64, device=self.device)
 
     @abstractmethod
@@ -65,14 +67,32 @@ class TensorEnvironment(Environment):
     def observe(self, state: State) -> Tensor:
         """What is seen of the states: (N, *shape) of the observation's type."""
 
+    def draw(self, state: State) -> Pixels:
+        """A picture of one environment, of which the state is (...) each."""
+        raise self._unseen()
+
+    def write(self, state: State) -> str | None:
+        """The same in letters."""
+        return None
+
+    def watch(self, which: int) -> None:
+        self._watched = which
+
+    def picture(self) -> Pixels:
+        return self.draw({name: value[self._watched] for name, value in self._met.items()})
+
+    def text(self) -> str | None:
+        return self.write({name: value[self._watched] for name, value in self._met.items()})
+
     def reset(self, seed: int) -> Tensor:
         self.generator.manual_seed(derive(seed, "environment"))
         self._state = self.begin(self.count)
-        self._age = torch.zeros_like(self._age)
+        self._age, self._met = torch.zeros_like(self._age), self._state
         return self.observe(self._state)
 
     def step(self, action: Tensor) -> Step:
         state, reward, terminated = self.advance(self._state, action)
+        met = state
         age = self._age + 1
         truncated = torch.zeros_like(terminated) if self.limit is None else age >= self.limit
         observation = final = self.observe(state)
@@ -82,7 +102,7 @@ class TensorEnvironment(Environment):
             state = {name: value.index_copy(0, ended, fresh[name]) for name, value in state.items()}
             age = age.index_fill(0, ended, 0)
             observation = final.index_copy(0, ended, self.observe(fresh))
-        self._state, self._age = state, age
+        self._state, self._age, self._met = state, age, met
         return Step(observation, final, reward, terminated, truncated)
 
     def state_dict(self) -> dict[str, Tensor]:
@@ -96,4 +116,5 @@ class TensorEnvironment(Environment):
         self._age = state[_AGE].to(self.device)
         # In the layout that it had: from another, a network's sums may differ in their last bits.
         self._state = {name: torch.empty_like(value).copy_(state[name]) for name, value in self._state.items()}
+        self._met = self._state
         return self.observe(self._state)

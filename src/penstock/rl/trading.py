@@ -6,6 +6,7 @@ then held gains or loses with the price of the next day. Nothing of a later day 
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from typing import final
 
@@ -13,6 +14,8 @@ import torch
 from torch import Tensor
 
 from penstock.core.errors import DataError, RecipeError
+from penstock.rl.canvas import BLUE, FAINT, GREEN, GREY, RED, Canvas
+from penstock.rl.environment import Pixels
 from penstock.rl.markets import Prices
 from penstock.rl.spaces import Box, Discrete, Space
 from penstock.rl.tensor_environment import Outcome, State, TensorEnvironment
@@ -20,6 +23,10 @@ from penstock.rl.tensor_environment import Outcome, State, TensorEnvironment
 WINDOW = 100
 SELL, HOLD, BUY = range(3)
 DAY, HELD, WEALTH, TRADED = "day", "held", "wealth", "traded"
+_LITTLE = 0.05
+"""The share of the wealth below which a position is drawn as none."""
+_BARS, _WRITTEN = "▁▂▃▄▅▆▇█", 60
+"""Prices in letters, and of how many days."""
 _RUIN = 1e-3
 """The share of the wealth of the day before at which everything counts as lost."""
 
@@ -71,6 +78,8 @@ class Trading(TensorEnvironment):
     Raises DataError where there are too few days, RecipeError for costs that are none.
     """
 
+    speed = 10.0
+
     def __init__(
         self,
         prices: Prices,
@@ -106,6 +115,7 @@ class Trading(TensorEnvironment):
         features = [100 * self._change.log1p()]
         if prices.volume is not None:
             features.append(_relative(prices.volume.to(device, torch.float64), window))
+        self._close = close
         self._features = torch.stack(features).float()  # (1 or 2, D)
         self._back = torch.arange(1 - window, 1, device=device)
         super().__init__(
@@ -141,6 +151,30 @@ class Trading(TensorEnvironment):
         days = state[DAY].unsqueeze(1) + self._back  # (N, W)
         seen = [series[days] for series in self._features]
         return torch.cat([*seen, state[HELD].unsqueeze(1).float()], 1)
+
+    def draw(self, state: State) -> Pixels:
+        """The prices that are looked back on, today's marked by what is held, and the share of the wealth beside it."""
+        day, held = int(state[DAY]), float(state[HELD])
+        past = self._close[day + 1 - self.window : day + 1].tolist()
+        low, high = min(past), max(past)
+        room = max(high - low, 1e-9 * high) * 0.1
+        wide = max(self.window - 1, 1)
+        canvas = Canvas(-0.03 * wide, 1.15 * wide, low - room, high + room)
+        colour = GREEN if held > _LITTLE else RED if held < -_LITTLE else GREY
+        canvas.line(list(enumerate(past)), BLUE)
+        canvas.disc((len(past) - 1, past[-1]), 4, colour)
+        zero = (low + high) / 2 if self.low < 0 else low
+        canvas.box(1.06 * wide, 1.11 * wide, low if self.low < 0 else zero, high, FAINT)
+        canvas.box(1.06 * wide, 1.11 * wide, zero, zero + held * (high - zero), colour)
+        return canvas.pixels()
+
+    def write(self, state: State) -> str | None:
+        day = int(state[DAY])
+        past = self._close[max(day - _WRITTEN, 0) : day + 1]
+        levels = ((past - past.min()) / (past.max() - past.min()).clamp(min=1e-12) * (len(_BARS) - 1)).round()
+        bars = "".join(_BARS[int(level)] for level in levels.tolist())
+        said = f"day {day}  price {self._close[day]:.2f}  holds {float(state[HELD]):.0%}"
+        return f"{bars}\n{said}  wealth {math.exp(float(state[WEALTH])):.3f}"
 
 
 def _relative(volume: Tensor, window: int) -> Tensor:

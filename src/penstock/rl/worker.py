@@ -14,7 +14,8 @@ import numpy as np
 from penstock.core.children import launch, send_line
 from penstock.core.errors import PenstockError
 from penstock.rl.arrays import Arrays, arrays_in
-from penstock.rl.single import Maker, Single
+from penstock.rl.maker import Maker
+from penstock.rl.single import Single
 
 STEP, DONE = b"step\n", b"done\n"
 """What is asked and answered most, in a form that need not be taken apart."""

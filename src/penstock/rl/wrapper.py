@@ -11,25 +11,21 @@ import torch
 from torch import Tensor
 
 from penstock.core.errors import RecipeError, WorkerError
-from penstock.core.tensors import check_all_fit
-from penstock.rl.environment import Environment, Step
-from penstock.rl.spaces import Box, Discrete
+from penstock.core.tensors import check_all_fit, under
+from penstock.rl.environment import Environment, Pixels, Step
+from penstock.rl.spaces import Box, Space
 
 _INNER = "inner."
 
 
 class Wrapper(Environment, ABC):
-    """Passes everything on to `inner`; a subclass changes what it has to. What it keeps itself is `own`.
-
-    Of that, what is named in `grows` may have any size when it is put back.
-    """
-
-    grows: frozenset[str] = frozenset()
+    """Passes everything on to `inner`; a subclass changes what it has to. What it keeps itself is `own`."""
 
     def __init__(self, inner: Environment) -> None:
         self.inner = inner
         self.observation, self.action = inner.observation, inner.action
         self.count, self.device, self.exact = inner.count, inner.device, inner.exact
+        self.speed = inner.speed
 
     def begun(self, observation: Tensor) -> Tensor:
         """What is seen where all episodes begin, for what the inner one shows."""
@@ -61,15 +57,30 @@ class Wrapper(Environment, ABC):
 
     def load_state_dict(self, state: Mapping[str, Tensor]) -> Tensor:
         mine = {name: value for name, value in state.items() if not name.startswith(_INNER)}
-        inner = {name.removeprefix(_INNER): value for name, value in state.items() if name.startswith(_INNER)}
-        shown = self.inner.load_state_dict(inner)
+        shown = self.inner.load_state_dict(under(_INNER, state))
         self.exact = self.inner.exact
-        check_all_fit(self.own() | {name: mine[name] for name in self.grows & mine.keys()}, mine, "environment")
+        check_all_fit(self.own(), mine, "environment")
         self.load_own({name: value.to(self.device) for name, value in mine.items()})
         return self.again(shown)
 
+    def watch(self, which: int) -> None:
+        self.inner.watch(which)
+
+    def picture(self) -> Pixels:
+        return self.inner.picture()
+
+    def text(self) -> str | None:
+        return self.inner.text()
+
     def close(self) -> None:
         self.inner.close()
+
+
+def bare(world: Environment) -> Environment:
+    """An environment without what is around it."""
+    while isinstance(world, Wrapper):
+        world = world.inner
+    return world
 
 
 @final
@@ -98,27 +109,6 @@ class Checked(Wrapper):
 
 
 @final
-class OneHot(Wrapper):
-    """Shows a whole number as a one among zeros. Raises RecipeError where something else is shown."""
-
-    def __init__(self, inner: Environment) -> None:
-        super().__init__(inner)
-        if not isinstance(inner.observation, Discrete):
-            raise RecipeError("OneHot", f"the environment shows {inner.observation}", "use it for whole numbers")
-        self._size = inner.observation.count
-        self.observation = Box((self._size,), 0.0, 1.0)
-
-    def begun(self, observation: Tensor) -> Tensor:
-        return torch.nn.functional.one_hot(observation, self._size).float()
-
-    def seen(self, step: Step) -> Step:
-        return replace(step, observation=self.begun(step.observation), final=self.begun(step.final))
-
-    def again(self, observation: Tensor) -> Tensor:
-        return self.begun(observation)
-
-
-@final
 class ClippedRewards(Wrapper):
     """Rewards between two bounds: games whose points differ by orders of magnitude become alike (Mnih et al. 2015)."""
 
@@ -130,6 +120,32 @@ class ClippedRewards(Wrapper):
 
     def seen(self, step: Step) -> Step:
         return replace(step, reward=step.reward.clamp(self._low, self._high))
+
+
+@final
+class ChannelsFirst(Wrapper):
+    """Pictures (H, W, C) as networks take them, (C, H, W). Raises RecipeError for what is no picture."""
+
+    def __init__(self, inner: Environment) -> None:
+        super().__init__(inner)
+        if not channels_last(inner.observation):
+            raise RecipeError("ChannelsFirst", f"{inner.observation} is no picture (H, W, C)", "leave it out")
+        *size, channels = inner.observation.shape
+        self.observation = Box((channels, *size), 0, 255, inner.observation.dtype)
+
+    def begun(self, observation: Tensor) -> Tensor:
+        return observation.movedim(-1, 1).contiguous()
+
+    def seen(self, step: Step) -> Step:
+        return replace(step, observation=self.begun(step.observation), final=self.begun(step.final))
+
+    def again(self, observation: Tensor) -> Tensor:
+        return self.begun(observation)
+
+
+def channels_last(shown: Space) -> bool:
+    """Whether it is pictures of bytes, their colours behind."""
+    return len(shown.shape) == 3 and shown.dtype == torch.uint8 and shown.shape[2] in (1, 3, 4) and shown.shape[0] > 4
 
 
 @final
@@ -175,49 +191,3 @@ class Stacked(Wrapper):
 
     def _filled(self, observation: Tensor) -> Tensor:
         return torch.cat([observation] * self._frames, 1)
-
-
-@final
-class Recorded(Wrapper):
-    """Adds up what each episode brought; those that have ended wait in `finished` until somebody takes them."""
-
-    grows = frozenset({"finished"})
-
-    def __init__(self, inner: Environment) -> None:
-        super().__init__(inner)
-        self._sum = torch.zeros(inner.count, dtype=torch.float64, device=inner.device)
-        self._length = torch.zeros(inner.count, dtype=torch.int64, device=inner.device)
-        self.steps = 0
-        """Steps of all N together, since the beginning of the training."""
-        self.finished: list[tuple[int, float, int]] = []
-        """Of each episode: `steps` at its end, its return, its length."""
-
-    def begun(self, observation: Tensor) -> Tensor:
-        self._sum, self._length = torch.zeros_like(self._sum), torch.zeros_like(self._length)
-        return observation
-
-    def seen(self, step: Step) -> Step:
-        self.steps += 1
-        self._sum, self._length, done = self._sum + step.reward, self._length + 1, step.done
-        if done.any():
-            found = zip(self._sum[done].tolist(), self._length[done].tolist(), strict=True)
-            self.finished += [(self.steps, total, length) for total, length in found]
-            self._sum, self._length = self._sum.masked_fill(done, 0.0), self._length.masked_fill(done, 0)
-        return step
-
-    def again(self, observation: Tensor) -> Tensor:
-        return observation if self.exact else self.begun(observation)
-
-    def own(self) -> dict[str, Tensor]:
-        found = {"sum": self._sum, "length": self._length, "steps": torch.tensor(self.steps, device=self.device)}
-        waiting = torch.tensor(self.finished, dtype=torch.float64, device=self.device).reshape(-1, 3)
-        return found | {"finished": waiting}
-
-    def load_own(self, state: Mapping[str, Tensor]) -> None:
-        self._sum, self._length, self.steps = state["sum"], state["length"], int(state["steps"])
-        self.finished = [(int(at), total, int(length)) for at, total, length in state["finished"].tolist()]
-
-    def take(self) -> list[tuple[int, float, int]]:
-        """The episodes that have ended since this was asked last."""
-        taken, self.finished = self.finished, []
-        return taken

@@ -108,6 +108,7 @@ def resume(
 
 def _resume(folder: Path, supplied: Supplied, console: Console, checkpoint: str | None, ranks: Ranks) -> Path:
     recipe = recipe_from(read_json(folder / RECIPE), str(folder / RECIPE))
+    recipe = recipe.trusting() if supplied.trust_env else recipe
     before = read_json(folder / DATA)
     for name in before.get("supplied", ()):
         if name not in supplied.names():
@@ -189,7 +190,7 @@ def _execute(job: Job, engine: Engine, folder: Path, console: Console, asked: Se
         ProgressBar(console, engine.plan.monitor),
         *job.watchers(folder),
     ]
-    again = f"{launcher(ranks)} resume {folder}"
+    again = f"{launcher(ranks)} resume {folder}{' --trust-env' if job.recipe.trusts else ''}"
     if ranks.size > 1 and engine.stepper.coupling:
         said = f"look: {engine.stepper.coupling}; each of {ranks.size} processes sees its part of it alone"
         console.print(said, style="yellow", markup=False, highlight=False)

@@ -26,6 +26,7 @@ from penstock.run.show import show_outcome
 def finish(job: Job, engine: Engine, folder: Path, console: Console, outcome: str, evaluation: Evaluation) -> None:
     """Write all of it, and say how the training went; `evaluation` is that on the test split."""
     findings = job.judge(evaluation, "test")
+    job.keep(folder, evaluation)
     with folder_in_one_piece(folder / MODEL, job.trained.size) as beside:
         job.trained.save(beside)
         write_text(beside / "README.md", model_card(job, findings))
@@ -90,6 +91,7 @@ def command_for(job: Job, folder: Path, ranks: Ranks = ALONE) -> str:
     recipe = str(folder / RECIPE)
     if not job.facts["supplied"]:
         words = ["train", job.recipe.task, "--recipe", recipe, "--name", f"{folder.name}-again"]
+        words += ["--trust-env"] if job.recipe.trusts else []
         return f"{launcher(ranks)} {shlex.join(words)}"
     objects = ", ".join(f"{name}={name}" for name in job.facts["supplied"])
     return f"penstock.train({job.recipe.task!r}, {objects}, ...) with the settings of {recipe}"

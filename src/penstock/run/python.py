@@ -12,7 +12,7 @@ from torch import nn
 from penstock.core.errors import RecipeError
 from penstock.core.together import together
 from penstock.recipes.job import Supplied
-from penstock.recipes.recipe import nested, recipe_type
+from penstock.recipes.recipe import TRUST, nested, recipe_type
 from penstock.run.execute import resume as execute_resume
 from penstock.run.execute import train as execute_train
 from penstock.run.folder import find_run
@@ -42,7 +42,7 @@ def train(
     recipe = recipe_type(task).parse(given)
     with together() as ranks:
         folder = execute_train(recipe, supplied, _console(quiet), ranks)
-    return Run(folder, supplied.model, supplied.data)
+    return Run(folder, supplied.model, supplied.data, trust_env=bool(given.get(TRUST)))
 
 
 def resume(
@@ -52,12 +52,13 @@ def resume(
     model: nn.Module | None = None,
     runs: str | Path = "runs",
     quiet: bool = False,
+    trust_env: bool = False,
 ) -> Run:
-    """Go on with an interrupted run, bit for bit. Give `data` and `model` again where they were objects."""
+    """Go on with an interrupted run, bit for bit. Give `data`, `model` and `trust_env` again where they were given."""
     folder = find_run(path, Path(runs))
     with together() as ranks:
-        execute_resume(folder, Supplied(data, model), _console(quiet), ranks=ranks)
-    return Run(folder, model, data)
+        execute_resume(folder, Supplied(data, model, trust_env), _console(quiet), ranks=ranks)
+    return Run(folder, model, data, trust_env=trust_env)
 
 
 def _console(quiet: bool) -> Console:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from torch import nn
 
 from penstock.core.errors import CheckpointError, RecipeError
 from penstock.core.files import read_json
 from penstock.engine.device import pick_device
-from penstock.recipes.making import Made, Maker
 from penstock.recipes.recipe import Recipe, recipe_from
 from penstock.recipes.trained import Trained
 from penstock.run.folder import DATA, MODEL, RECIPE, SUMMARY, find_run
@@ -19,17 +18,22 @@ from penstock.run.report.page import build_report
 
 if TYPE_CHECKING:
     from penstock.recipes.codes import Codes
-    from penstock.recipes.control import Control
-    from penstock.recipes.reconstruct import Reconstruct
-    from penstock.recipes.reconstructing import Reconstructing
+    from penstock.recipes.making import Made
+    from penstock.recipes.showing import Show
+    from penstock.recipes.worlds import Shown
+
+T = TypeVar("T")
 
 
 class Run:
     """A trained run: evaluates, predicts, and writes its report. Get one from `penstock.train` or `penstock.load`."""
 
-    def __init__(self, folder: Path, model: nn.Module | None = None, data: object = None) -> None:
+    def __init__(
+        self, folder: Path, model: nn.Module | None = None, data: object = None, *, trust_env: bool = False
+    ) -> None:
         self.folder = folder
-        self.recipe: Recipe = recipe_from(read_json(folder / RECIPE), str(folder / RECIPE))
+        recipe = recipe_from(read_json(folder / RECIPE), str(folder / RECIPE))
+        self.recipe: Recipe = recipe.trusting() if trust_env else recipe
         if not (folder / MODEL).is_dir():
             raise CheckpointError(folder, "this run has not been finished", f"go on with: penstock resume {folder}")
         self.trained: Trained = self.recipe.load(folder / MODEL, model)
@@ -76,47 +80,36 @@ class Run:
         from penstock.decoding.sampling import Sampling
         from penstock.recipes.writing import Writing
 
-        if not isinstance(self.trained, Writing):
-            problem = f"a model for the task {self.recipe.task!r} writes nothing"
-            raise RecipeError("sample", problem, f"use: {self.recipe.use.format(run=self.folder)}")
         sampling = Sampling(temperature=temperature, top_k=top_k, top_p=top_p)
-        return self.trained.write(prompt, sampling=sampling, seed=seed, length=length, condition=condition)
+        return self._able(self.trained, Writing, "sample").write(
+            prompt, sampling=sampling, seed=seed, length=length, condition=condition
+        )
 
     def encode(self, inputs: object = None) -> Codes:
         """The codes of raw inputs, as `predict` takes them, or of the run's own data; RecipeError of other models."""
-        return self._autoencoder("encode").codes(self._reconstructing("encode"), self._data, _several(inputs))
+        from penstock.recipes.codes import codes_of
+        from penstock.recipes.reconstruct import Reconstruct
+        from penstock.recipes.reconstructing import Reconstructing
+
+        recipe = self._able(self.recipe, Reconstruct, "encode")
+        return codes_of(recipe, self._able(self.trained, Reconstructing, "encode"), self._data, _several(inputs))
 
     def reconstruct(self, inputs: object, *, told: str | None = None) -> Made:
         """What raw inputs look or sound like after they were coded, as those of a class `told`, COLUMN=VALUE.
 
         Raises DataError where one cannot be read, RecipeError of other models.
         """
-        return self._reconstructing("reconstruct").reconstruct(_several(inputs) or [], told=told)
+        from penstock.recipes.reconstructing import Reconstructing
+
+        return self._able(self.trained, Reconstructing, "reconstruct").reconstruct(_several(inputs) or [], told=told)
 
     def between(self, first: object, second: object, steps: int = 8) -> Made:
         """What lies between two inputs of an autoencoder, or two seeds of a generator; RecipeError of other models."""
-        return self._maker("interpolate").between(first, second, steps)
+        from penstock.recipes.making import Maker
 
-    def _reconstructing(self, verb: str) -> Reconstructing:
-        from penstock.recipes.reconstructing import Reconstructing
-
-        if not isinstance(self.trained, Reconstructing):
-            raise self._other(verb)
-        return self.trained
-
-    def _autoencoder(self, verb: str) -> Reconstruct:
-        from penstock.recipes.reconstruct import Reconstruct
-
-        if not isinstance(self.recipe, Reconstruct):
-            raise self._other(verb)
-        return self.recipe
-
-    def _controller(self, verb: str) -> Control:
-        from penstock.recipes.control import Control
-
-        if not isinstance(self.recipe, Control):
-            raise self._other(verb)
-        return self.recipe
+        if steps < 2:
+            raise RecipeError("steps", f"{steps} of them do not lead from one to the other", "give 2 or more")
+        return self._able(self.trained, Maker, "interpolate").between(first, second, steps)
 
     def sample(
         self, count: int = 64, *, seed: int = 0, label: str | None = None, truncation: float | None = None
@@ -127,16 +120,16 @@ class Run:
 
         Raises RecipeError for a model that makes nothing, and for a class that it was not told of.
         """
-        return self._maker("sample").sample(count, seed=seed, label=label, truncation=truncation)
+        from penstock.recipes.making import Maker
 
-    def _maker(self, verb: str) -> Maker:
-        if not isinstance(self.trained, Maker):
-            raise self._other(verb)
-        return self.trained
+        return self._able(self.trained, Maker, "sample").sample(count, seed=seed, label=label, truncation=truncation)
 
-    def _other(self, verb: str) -> RecipeError:
-        problem = f"a model for the task {self.recipe.task!r} cannot do that"
-        return RecipeError(verb, problem, f"use: {self.recipe.use.format(run=self.folder)}")
+    def _able(self, thing: object, kind: type[T], verb: str) -> T:
+        """The recipe or what was trained, as the kind that a verb is for."""
+        if not isinstance(thing, kind):
+            problem = f"a model for the task {self.recipe.task!r} cannot do that"
+            raise RecipeError(verb, problem, f"use: {self.recipe.use.format(run=self.folder)}")
+        return thing
 
     def evaluate(self, data: object = None) -> dict[str, float]:
         """The metrics on the test split, or on other labelled `data` (a path, a name, or an object).
@@ -152,8 +145,32 @@ class Run:
         A policy plays as many `episodes` as the training's test, if not told otherwise; RecipeError of other models.
         """
         fingerprint = None if data is not None else read_json(self.folder / DATA).get("fingerprint")
-        recipe = self.recipe if episodes is None else self._controller("episodes").judged_by(episodes)
+        recipe = self.recipe if episodes is None else self.recipe.judged_by(episodes)
         return recipe.examine(self.trained, self._data, fingerprint, data)
+
+    def against(self, lines: Iterable[str], say: Callable[[str], None], *, second: bool = False) -> None:
+        """A board game against whoever gives `lines`, a move each; `second`: the model begins.
+
+        Raises RecipeError of other models.
+        """
+        from penstock.recipes.board_player import BoardPlayer
+        from penstock.recipes.board_talk import talk
+
+        talk(self._able(self.trained, BoardPlayer, "play"), iter(lines), say, second=second)
+
+    def play(self, *, episodes: int = 1, seed: int = 0, sampled: bool = False, letters: bool = False) -> Show:
+        """Episodes of a policy to look at, step by step: `penstock play`.
+
+        `sampled`: some of what is done is left to chance, as in training. `letters`: written, where the environment can
+        write what it looks like. Raises RecipeError of other models, and where nothing is drawn.
+        """
+        from penstock.recipes.control import Control
+        from penstock.recipes.playing import Playing
+        from penstock.recipes.showing import show
+
+        recipe, trained = self._able(self.recipe, Control, "play"), self._able(self.trained, Playing, "play")
+        shown: Shown = "letters" if letters else "pixels"
+        return show(recipe, trained, episodes=episodes, seed=seed, sampled=sampled, shown=shown)
 
     def report(self) -> Path:
         """Write the report page again; returns its path."""
@@ -165,10 +182,13 @@ def _several(inputs: object) -> list[object] | None:
     return inputs if inputs is None else list(inputs) if isinstance(inputs, list | tuple) else [inputs]
 
 
-def load(path: str | Path, model: nn.Module | None = None, runs: str | Path = "runs") -> Run:
+def load(
+    path: str | Path, model: nn.Module | None = None, runs: str | Path = "runs", *, trust_env: bool = False
+) -> Run:
     """Load a finished run by its path, or by its name in the folder `runs`.
 
-    Files never name code: where the model was a module of your own, pass one like it, and it gets the weights. Raises
-    RecipeError where there is no such run, CheckpointError where its files cannot be trusted.
+    Files never name code: where the model was a module of your own, pass one like it, and it gets the weights; that of
+    an environment of your own is run if you say `trust_env`. Raises RecipeError where there is no such run,
+    CheckpointError where its files cannot be trusted.
     """
-    return Run(find_run(path, Path(runs)), model)
+    return Run(find_run(path, Path(runs)), model, trust_env=trust_env)

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from penstock.run.report.markup import Html, Section, element, figure, join, number
-from penstock.run.report.plots import Line, curves
+from penstock.run.report.markup import Html, Section, element, join, number, picture
+from penstock.run.report.named_curves import COLOURS, named_curves, series
+from penstock.run.report.plots import Line
 from penstock.run.report.records import RunRecord
-from penstock.run.report.svg import FIRST, SECOND, THIRD
-from penstock.run.report.training import series
 
 _CURVES = (
     ("entropy", "Entropy", "how much is left to chance, in nats"),
@@ -17,9 +16,9 @@ _CURVES = (
     ("kl", "Divergence", "of the policy from the one that acted, in nats"),
     ("temperature", "Temperature", "the price of entropy"),
     ("value", "Value", "mean return that was expected in a batch"),
+    ("epsilon", "Epsilon", "share of actions at random"),
 )
 """What the log of a training may have, the title, and what it is."""
-_COLOURS = ((FIRST, "first"), (SECOND, "second"), (THIRD, "third"))
 
 
 def acting(run: RunRecord) -> Section | None:
@@ -33,6 +32,7 @@ def acting(run: RunRecord) -> Section | None:
         ends = [lines[0][1][0], lines[0][1][-1]]
         lines.append((trivial.name, ends, [level, level]))
     plots = [_figure("Return", "of an episode, on validation", lines)]
+    plots.append(_figure("Return over time", "of the best actions", [("return", *_times_and(run))], "seconds"))
     plots.append(_figure("Episode length", "in steps", [("length", *frames_and(run, "validation", "episode_length"))]))
     told = [("expected", "expected"), ("discounted", "came")]
     judged = [(words, *frames_and(run, "validation", name)) for name, words in told]
@@ -42,7 +42,14 @@ def acting(run: RunRecord) -> Section | None:
     found = [plot for plot in plots if plot is not None]
     if not found:
         return None
-    return Section("acting", "Acting", join([*_said(run), element("div", *found, class_="figures")]))
+    moving = picture(run.episode, "The best episode of the test")
+    shown = [_filmed(moving)] if moving is not None else []
+    return Section("acting", "Acting", join([*_said(run), *shown, element("div", *found, class_="figures")]))
+
+
+def _filmed(moving: Html) -> Html:
+    words = element("figcaption", element("small", "the best of the test's episodes, from its beginning to its end"))
+    return element("figure", words, moving)
 
 
 def _said(run: RunRecord) -> list[Html]:
@@ -65,17 +72,15 @@ def frames_and(run: RunRecord, split: str, name: str) -> tuple[list[float], list
     return [epoch * frames for epoch in epochs], values
 
 
-def _figure(title: str, note: str, lines: Sequence[tuple[str, list[float], list[float]]]) -> Html | None:
-    drawn = [(line, colour) for line, colour in zip(lines, _COLOURS, strict=False) if line[1]]
-    if not drawn:
-        return None
-    words = "; ".join(f"{name} from {number(y[0])} to {number(y[-1])}" for (name, _, y), _ in drawn)
-    label = f"{title} over frames: {words}."
-    curve = curves(
-        f"acting-{title.casefold().replace(' ', '-')}",
-        label,
-        [Line(x, y, colour) for (_, x, y), (colour, _) in drawn],
-        "frames",
-    )
-    keys = [(kind, name) for (name, _, _), (_, kind) in drawn]
-    return figure(title, curve, keys if len(keys) > 1 else (), note)
+def _times_and(run: RunRecord) -> tuple[list[float], list[float]]:
+    """Seconds of training until each evaluation, and the return that it found."""
+    steps, values = series(run, "validation", "return", "step")
+    known = [(run.times[step], value) for step, value in zip(steps, values, strict=True) if step in run.times]
+    return [seconds for seconds, _ in known], [value for _, value in known]
+
+
+def _figure(
+    title: str, note: str, lines: Sequence[tuple[str, list[float], list[float]]], across: str = "frames"
+) -> Html | None:
+    drawn = {name: Line(x, y, colour) for (name, x, y), colour in zip(lines, COLOURS, strict=False) if x}
+    return named_curves(f"acting-{title.casefold().replace(' ', '-')}", title, drawn, across, note=note)

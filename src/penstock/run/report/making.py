@@ -11,22 +11,18 @@ from penstock.run.report.markup import (
     Section,
     bar,
     element,
-    figure,
-    film,
     join,
     number,
     percent,
     picture,
     table,
 )
-from penstock.run.report.plots import Line, curves
+from penstock.run.report.named_curves import COLOURS, named_curves, series
+from penstock.run.report.plots import Line
 from penstock.run.report.records import RunRecord
-from penstock.run.report.svg import FIRST, SECOND, THIRD
-from penstock.run.report.training import series
 
 FORGOTTEN = 0.2
 """A class with less than this share of what it has among real examples counts as forgotten."""
-_COLOURS = ((FIRST, "first"), (SECOND, "second"), (THIRD, "third"))
 
 
 def samples(run: RunRecord) -> Section | None:
@@ -35,7 +31,7 @@ def samples(run: RunRecord) -> Section | None:
     parts: list[Html] = []
     if made is not None and (sheet := picture(made.sheet, "Samples of the trained model")) is not None:
         parts.append(_drawn(sheet, "by the kept weights"))
-    moving = film(run.film, "Samples with the same codes, from the beginning of training to its end")
+    moving = picture(run.film, "Samples with the same codes, from the beginning of training to its end")
     if moving is not None:
         parts.append(_drawn(moving, "the training as a film: the same codes after each evaluation"))
     grown = [(step, picture(text, f"Samples after {step} steps")) for step, text in run.sheets]
@@ -52,23 +48,21 @@ def balance(run: RunRecord) -> Section | None:
     """The losses of the players of a game, side by side."""
     rows = run.rows.get("train", [])
     names = sorted({key for row in rows for key in row if key.endswith("_loss")}, reverse=True)
-    across = "epoch" if all("epoch" in row for row in rows) else "step"
-    lines = [(name.removesuffix("_loss"), *series(run, "train", name, across)) for name in names]
-    if len(lines) < 2 or run.task == "control":  # of a policy and its values, which do not play against each other
+    if len(names) < 2 or run.task != "generate":  # a policy and its values do not play against each other
         return None
-    drawn = list(zip(lines, _COLOURS, strict=False))
-    label = f"Losses of {', '.join(name for name, _, _ in lines)} over {across}."
-    curve = curves("balance", label, [Line(x, y, colour, noisy=True) for (_, x, y), (colour, _) in drawn], across)
-    keys = [(kind, name) for (name, _, _), (_, kind) in drawn]
+    across = "epoch" if all("epoch" in row for row in rows) else "step"
+    lines = {
+        name.removesuffix("_loss"): Line(*series(run, "train", name, across), colour, noisy=True)
+        for name, colour in zip(names, COLOURS, strict=False)
+    }
+    losses = named_curves("balance", "Losses", lines, across)
+    assert losses is not None
     note = (
         "A game has no loss that falls to nothing: as long as the curves stay apart and level, both sides learn from "
         "each other. A discriminator whose loss goes to zero has won, and the generator learns nothing more."
     )
-    return Section(
-        "balance",
-        "Balance",
-        join([element("p", note, class_="note"), element("div", figure("Losses", curve, keys), class_="figures")]),
-    )
+    body = join([element("p", note, class_="note"), element("div", losses, class_="figures")])
+    return Section("balance", "Balance", body)
 
 
 def variety(run: RunRecord) -> Section | None:
@@ -132,14 +126,13 @@ def neighbours(run: RunRecord) -> Section | None:
 
 
 def _curve(run: RunRecord, names: tuple[str, str]) -> Html | None:
-    found = [(name, *series(run, "validation", name, "step")) for name in names]
-    if not all(len(x) > 1 for _, x, _ in found):
+    lines = {
+        name: Line(*series(run, "validation", name, "step"), colour)
+        for name, colour in zip(names, COLOURS, strict=False)
+    }
+    if not all(len(line.x) > 1 for line in lines.values()):
         return None
-    drawn = list(zip(found, _COLOURS, strict=False))
-    lines = [Line(x, y, colour) for (_, x, y), (colour, _) in drawn]
-    title = " and ".join(names).capitalize()
-    keys = [(kind, name) for (name, _, _), (_, kind) in drawn]
-    return figure(title, curves(names[0], f"{title} over step.", lines, "step"), keys)
+    return named_curves(names[0], " and ".join(names).capitalize(), lines, "step")
 
 
 def _drawn(image: Html, words: str) -> Html:

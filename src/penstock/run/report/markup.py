@@ -16,8 +16,7 @@ from typing import Any
 EMPTY = "–"  # what stands where there is no value
 _VOID = {"img", "meta", "br"}
 _UNPRINTABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff\u202a-\u202e\u2066-\u2069]")
-_PICTURE = re.compile(r"data:image/png;base64,([A-Za-z0-9+/]+={0,2})")
-_FILM = re.compile(r"data:image/gif;base64,R0lGODlh[A-Za-z0-9+/]+={0,2}")
+_PICTURE = re.compile(r"data:image/(?:png|gif);base64,([A-Za-z0-9+/]+={0,2})")
 
 
 class Html(str):
@@ -41,7 +40,7 @@ def join(parts: Iterable[str], between: str = "") -> Html:
     return Html(escape(between).join(escape(part) for part in parts))
 
 
-def element(tag: str, *children: str, **attributes: str | int | None) -> Html:
+def element(tag: str, *children: str, **attributes: str | float | None) -> Html:
     """One element of the page; plain strings in it are escaped.
 
     In attribute names `_` stands for `-`, and one at the end is dropped; None leaves the attribute out.
@@ -113,7 +112,7 @@ def figure(title: str, svg: Html, keys: Sequence[tuple[str, str]] = (), note: st
 
 
 def picture(source: str | None, alternative: str) -> Html | None:
-    """A PNG that the page carries itself, or None where the source is anything else."""
+    """A PNG or GIF that the page carries itself, or None where the source is anything else."""
     match = _PICTURE.fullmatch(source or "")
     if match is None:
         return None
@@ -121,18 +120,14 @@ def picture(source: str | None, alternative: str) -> Html | None:
         start = base64.b64decode(match[1][:32], validate=True)
     except binascii.Error:
         return None
-    if len(start) < 24 or not start.startswith(b"\x89PNG\r\n\x1a\n"):
+    if start.startswith(b"\x89PNG\r\n\x1a\n") and len(start) == 24:
+        width, height = struct.unpack(">II", start[16:24])
+    elif start.startswith(b"GIF89a") and len(start) == 24:
+        width, height = struct.unpack("<HH", start[6:10])
+    else:
         return None
-    width, height = struct.unpack(">II", start[16:24])
     small = max(width, height) <= 96  # enlarged as they are, smoothing would hide what the model saw
     return element("img", src=source, alt=alternative, class_="small" if small else None)
-
-
-def film(source: str | None, alternative: str) -> Html | None:
-    """A GIF that the page carries itself, or None where the source is anything else."""
-    if source is None or not _FILM.fullmatch(source):
-        return None
-    return element("img", src=source, alt=alternative)
 
 
 def show(value: Any) -> str:

@@ -11,6 +11,7 @@ from penstock.run.report import (
     acting,
     alignment,
     attention,
+    boards,
     classification,
     forecast,
     headline,
@@ -22,6 +23,7 @@ from penstock.run.report import (
     reconstruction,
     regression,
     tagging,
+    trading,
     training,
 )
 from penstock.run.report.markup import Html, Section, element, join
@@ -33,6 +35,9 @@ _SECTIONS = (
     headline.result,
     training.training,
     acting.acting,
+    boards.games,
+    boards.opening,
+    trading.trading,
     classification.confusion,
     classification.classes,
     classification.reliability,

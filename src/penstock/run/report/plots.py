@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter, NullLocator
 from numpy.typing import NDArray
 
-from penstock.recipes.codes import COLOURS, SHAPES
+from penstock.recipes.palette import COLOURS, SHAPES
 from penstock.run.report.markup import Html, clean
 from penstock.run.report.svg import FIRST, INK, MUTED, SECOND, draw
 

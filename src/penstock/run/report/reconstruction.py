@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from penstock.recipes.codes import COLOURS, SHAPES
+from penstock.recipes.palette import COLOURS, SHAPES
 from penstock.run.report.findings import Likeness, Reconstruction
 from penstock.run.report.markup import (
     Column,

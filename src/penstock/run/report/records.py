@@ -12,11 +12,12 @@ from pydantic import Field, ValidationError, field_validator
 
 from penstock.core.errors import CheckpointError
 from penstock.core.files import finite, read_json
+from penstock.recipes.grown import EPISODE, FILM, TEXTS, sheets_in
 from penstock.recipes.recipe import TASKS
-from penstock.recipes.samples import SAMPLES
-from penstock.recipes.sheets import FILM, sheets_in
+from penstock.recipes.times import TIMES, read_times
 from penstock.run.report.findings import (
     Baseline,
+    BoardGames,
     Classification,
     Forecast,
     Looks,
@@ -26,6 +27,7 @@ from penstock.run.report.findings import (
     Reconstruction,
     Regression,
     SurpriseRecord,
+    Traders,
     WrittenRecord,
 )
 from penstock.run.report.record import Metrics, Record
@@ -100,6 +102,8 @@ class EvaluationRecord(Record):
     regression: Regression | None = None
     looks: list[Looks] = Field(default_factory=list)
     forecast: Forecast | None = None
+    board: BoardGames | None = None
+    trading: Traders | None = None
     memory: Memory | None = None
     reconstruction: Reconstruction | None = None
     making: Making | None = None
@@ -157,6 +161,10 @@ class RunRecord:
     """What it drew: steps, and pictures as text."""
     film: str | None = None
     """All of that as an animation."""
+    episode: str | None = None
+    """The best episode of the test, as an animation."""
+    times: dict[float, float] = field(default_factory=dict)
+    """Steps at which it was judged, and seconds of training until then."""
 
     @property
     def noun(self) -> str:
@@ -194,9 +202,11 @@ def read_run(folder: Path) -> RunRecord:
         data=_optional(DataRecord, folder / "data.json"),
         evaluation=_optional(EvaluationRecord, folder / "evaluation.json"),
         summary=summary,
-        samples=_samples(folder / SAMPLES),
+        samples=_samples(folder / TEXTS),
         sheets=[(step, _as_text(path, "png")) for step, path in _few(sheets_in(folder))],
         film=_as_text(folder / FILM, "gif") if (folder / FILM).exists() else None,
+        times=dict(read_times(folder / TIMES)),
+        episode=_as_text(folder / EPISODE, "gif") if (folder / EPISODE).exists() else None,
     )
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from penstock.run.report.markup import Html, Section, element, figure, metric_name, metric_value, number
-from penstock.run.report.plots import Best, Line, curves
+from penstock.run.report.markup import Html, Section, element, metric_name, metric_value, number
+from penstock.run.report.named_curves import named_curves, series
+from penstock.run.report.plots import Best, Line
 from penstock.run.report.records import RunRecord
 from penstock.run.report.svg import FIRST, SECOND, THIRD
 
-_CLASSES = {FIRST: "first", SECOND: "second", THIRD: "third"}
 _TOGETHER = (("accuracy", "error", "f1", "auc"), ("rmse", "mae"), ("r2",))  # metrics that share a scale
 
 
@@ -26,24 +26,18 @@ def training(run: RunRecord) -> Section | None:
     return Section("training", "Training", element("div", *found, class_="figures")) if found else None
 
 
-def series(run: RunRecord, split: str, key: str, across: str) -> tuple[list[float], list[float]]:
-    """The points of one curve; rows without a finite number there are left out."""
-    rows = [row for row in run.rows.get(split, []) if key in row and across in row]
-    return [row[across] for row in rows], [row[key] for row in rows]
-
-
 def _loss(run: RunRecord, across: str) -> Html | None:
-    lines, keys, words = [], [], []
+    lines = {}
     for split, colour, name in (("train", FIRST, "training"), ("validation", SECOND, "validation")):
         x, y = series(run, split, "loss", across)
         if x:
-            lines.append(Line(x, y, colour, noisy=split == "train"))
-            keys.append((_CLASSES[colour], name))
-            words.append(f"{name} from {number(y[0])} to {number(y[-1])}, lowest {number(min(y))}")
-    if not lines:
-        return None
-    label = f"Loss over {across}: {'; '.join(words)}."
-    return figure("Loss", curves("loss", label, lines, across, _best(run, across, ("loss",))), keys)
+            lines[name] = Line(x, y, colour, noisy=split == "train")
+    words = (
+        f"{name} from {number(line.y[0])} to {number(line.y[-1])}, lowest {number(min(line.y))}"
+        for name, line in lines.items()
+    )
+    title = "Loss" if len(lines) > 1 else f"{''.join(lines).capitalize()} loss"
+    return named_curves("loss", title, lines, across, words="; ".join(words), best=_best(run, across, ("loss",)))
 
 
 def _metrics(run: RunRecord, across: str, names: tuple[str, ...]) -> Html | None:
@@ -51,27 +45,20 @@ def _metrics(run: RunRecord, across: str, names: tuple[str, ...]) -> Html | None
     present = [(name, x, y) for name, x, y in present if x]
     if any(name == "accuracy" for name, _, _ in present):
         present = [item for item in present if item[0] != "error"]  # one minus the accuracy
-    if not present:
-        return None
-    colours = [SECOND, FIRST, THIRD]
-    drawn = list(zip(present, colours))
-    lines = [Line(x, y, colour) for (_, x, y), colour in drawn]
-    keys = [(_CLASSES[colour], metric_name(name)) for (name, _, _), colour in drawn]
-    title = _capital(" and ".join(metric_name(name) for name, _, _ in present)) + " on validation"
+    lines = {metric_name(name): Line(x, y, colour) for (name, x, y), colour in zip(present, (SECOND, FIRST, THIRD))}
     words = (
-        f"{metric_name(name)} from {metric_value(name, y[0])} to {metric_value(name, y[-1])}" for name, x, y in present
+        f"{metric_name(name)} from {metric_value(name, y[0])} to {metric_value(name, y[-1])}" for name, _, y in present
     )
-    label = f"{title} over {across}: {'; '.join(words)}."
-    svg = curves(f"metric-{names[0]}", label, lines, across, _best(run, across, names))
-    return figure(title, svg, keys if len(keys) > 1 else ())
+    title = _capital(" and ".join(lines)) + " on validation"
+    best = _best(run, across, names)
+    return named_curves(f"metric-{names[0]}", title, lines, across, words="; ".join(words), best=best)
 
 
 def _single(run: RunRecord, across: str, key: str, title: str) -> Html | None:
     x, y = series(run, "train", key, across)
-    if not x:
-        return None
-    label = f"{title} over {across}: from {number(y[0])} to {number(y[-1])}, highest {number(max(y))}."
-    return figure(title, curves(key, label, [Line(x, y, FIRST, noisy=key == "norm")], across))
+    lines = {key: Line(x, y, FIRST, noisy=key == "norm")} if x else {}
+    words = f"from {number(y[0])} to {number(y[-1])}, highest {number(max(y))}" if y else ""
+    return named_curves(key, title, lines, across, words=words)
 
 
 def _best(run: RunRecord, across: str, names: tuple[str, ...]) -> Best | None:

@@ -1,0 +1,1 @@
+"""Board games for two, searched and learned by playing against oneself."""

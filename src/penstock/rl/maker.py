@@ -1,0 +1,115 @@
+"""Which environment of Gymnasium's kind to make, in whichever process. Nothing heavy is imported: workers run this."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Literal, final
+
+import gymnasium
+
+from penstock.core.errors import RecipeError, suggest
+
+Made = tuple[gymnasium.Env[Any, Any], int | None]
+"""An environment without a time limit, and the limit."""
+
+_INSTALL = "install that; of Gymnasium's own: pip install 'penstock[environments,mujoco,atari]'"
+_MODES = {"pixels": ("rgb_array",), "letters": ("ansi", "rgb_array")}
+"""What Gymnasium calls the ways of showing, the first that an environment has."""
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Maker:
+    """Which environment to make: its `name` in Gymnasium's register with its `options`.
+
+    From a `module`, a Python file or what can be imported, `name` is a class in it, or what it registers; its code is
+    run, so it must be trusted. `limit` replaces the number of steps after which an episode is cut off. What is `shown`
+    can be watched: as "pixels", or as "letters", where it can be written. With `lives` one that
+    is lost in a game of Atari's ends an episode.
+    """
+
+    name: str
+    options: dict[str, Any] = field(default_factory=dict)
+    module: str | None = None
+    limit: int | None = None
+    shown: Literal["", "pixels", "letters"] = ""
+    lives: bool = False
+
+    def make(self) -> Made:
+        """The environment without a time limit, and the limit. Raises RecipeError where there is none of that name."""
+        env, limit = self._made(self.options)
+        if not self.shown:
+            return env, limit
+        modes = env.metadata.get("render_modes", ())
+        mode = next((mode for mode in _MODES[self.shown] if mode in modes), None)
+        env.close()
+        if mode is None:
+            problem = f"draws no picture (it has: {', '.join(map(str, modes)) or 'nothing'})"
+            raise RecipeError(self.name, problem, 'let it know the render_mode "rgb_array"')
+        return self._made({**self.options, "render_mode": mode})
+
+    def _made(self, options: dict[str, Any]) -> Made:
+        found = class_in(self.module, self.name, gymnasium.Env) if self.module else None
+        try:
+            if found is not None:
+                return found(**options), self.limit
+            if self.name.startswith("ALE/"):
+                from penstock.rl.atari import Atari, register
+
+                register()
+                return Atari(self.name, lives=self.lives, **options), self.limit
+            spec = gymnasium.spec(self.name)
+            env = gymnasium.make(spec, max_episode_steps=-1, disable_env_checker=True, **options)
+        except (gymnasium.error.Error, ModuleNotFoundError) as error:
+            if isinstance(error, gymnasium.error.DependencyNotInstalled) or self.name in gymnasium.registry:
+                raise RecipeError(self.name, f"needs more than is installed ({error})", _INSTALL) from error
+            remedy = suggest(self.name, gymnasium.registry)
+            raise RecipeError("env", f"there is no environment {self.name!r} ({error})", remedy) from error
+        except TypeError as error:
+            raise RecipeError(self.name, f"cannot be made ({error})", "give options that it has") from error
+        return env, self.limit or spec.max_episode_steps
+
+
+def imported(module: str) -> ModuleType:
+    """A module by its file or its name, run once a process. Raises RecipeError where it cannot be."""
+    path = Path(module)
+    name = f"penstock_user_{path.stem}" if path.suffix == ".py" else module
+    if name in sys.modules:
+        return sys.modules[name]
+    try:
+        if path.suffix != ".py":
+            return importlib.import_module(name)
+        spec = importlib.util.spec_from_file_location(name, path)
+        if spec is None or spec.loader is None or not path.is_file():
+            raise RecipeError(module, "is no Python file", "give the file that defines the environment")
+        found = sys.modules[name] = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(found)
+    except RecipeError:
+        raise
+    except Exception as error:
+        sys.modules.pop(name, None)
+        raise RecipeError(module, f"cannot be run ({type(error).__name__}: {error})", "mend it") from error
+    return found
+
+
+def class_in(module: str, name: str, *kinds: type[Any]) -> type[Any] | None:
+    """The class of these kinds that is called so in a module, or without a name the only one that is written there.
+
+    None where the name is of nothing there: the module may have registered it. Raises RecipeError where it is not clear
+    which is meant.
+    """
+    found = imported(module)
+    if name:
+        named = vars(found).get(name)
+        return named if isinstance(named, type) and issubclass(named, kinds) else None
+    every = [each for each in vars(found).values() if isinstance(each, type) and issubclass(each, kinds)]
+    here = [each for each in every if each.__module__ == found.__name__]
+    if len(here) != 1:
+        names = ", ".join(each.__name__ for each in here) or "none"
+        raise RecipeError(module, f"it defines {len(here)} environments ({names})", f"name one, as in {module}:Name")
+    return here[0]
