@@ -22,18 +22,17 @@ MEASURES = ("frechet", "precision", "recall", "density", "coverage", "sure")
 WORDS = {
     "en": {
         "head": "| `--model`, minutes | Fréchet | precision | recall | density | coverage | sure | steps a second |",
-        "real": "*real ones, beside others*",
+        "real": "*{count:,} real ones, beside others*",
         "middle": "{title}, codes within ± {bound:g}",
-        "sizes": "The first line is what {count:,} training pictures get beside {count:,} of the test; the others are "
-        "{count:,} samples.",
+        "sizes": "Real ones are training pictures beside as many of the test; below them stand as many samples.",
         "judge": "The judge tells {accuracy:.1f} % of the test pictures right. Measured on {machine}, {date}, with "
         "`python benchmarks/generation.py`; every result is in `benchmarks/results`.",
     },
     "zh": {
         "head": "| `--model`，分钟 | Fréchet | precision | recall | density | coverage | 有把握 | 每秒步数 |",
-        "real": "*真实图片与另一批真实图片*",
+        "real": "*{count:,} 张真实图片与另一批真实图片*",
         "middle": "{title}，编码限于 ± {bound:g}",
-        "sizes": "第一行是 {count:,} 张训练图片与 {count:,} 张测试图片相比；其余各行是 {count:,} 个样本。",
+        "sizes": "真实图片那一行是训练图片与同样多的测试图片相比；它下面各行是同样多的样本。",
         "judge": "评判者在测试图片上的正确率为 {accuracy:.1f} %。测量环境：{machine}，{date}，"
         "命令 `python benchmarks/generation.py`；每个结果见 `benchmarks/results`。",
     },
@@ -48,8 +47,11 @@ def table(results: Path, language: str) -> str:
     words, at = WORDS[language], language == "zh"
     one = found[0][1]
     lines = [words["head"], "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |"]
-    lines.append(_line(words["real"], one["of_real_ones"]))
+    count = None
     for name, row in found:
+        if row["samples"] != count:
+            count = row["samples"]
+            lines.append(_line(words["real"].format(count=count), row["of_real_ones"]))
         title, minutes = TITLES[name][at], f"{row['minutes']:g}"
         pace = f"{row['steps'] / row['training_seconds']:.1f}"
         lines.append(_line(f"{title}, {minutes}", row, pace))
@@ -60,7 +62,7 @@ def table(results: Path, language: str) -> str:
     dates = sorted({row["date"] for _, row in found})
     machines = "; ".join(dict.fromkeys(row["machine"] for _, row in found))
     told = {"accuracy": 100 * one["judge"]["accuracy"], "machine": machines, "date": dates[-1]}
-    return "\n".join([*lines, "", words["sizes"].format(count=one["samples"]), words["judge"].format(**told)])
+    return "\n".join([*lines, "", words["sizes"], words["judge"].format(**told)])
 
 
 def measured(results: Path) -> Sequence[tuple[str, Mapping[str, Any]]]:
