@@ -151,6 +151,8 @@ def test_it_goes_on_bit_for_bit(name: str, tmp_path: Path) -> None:
     for key, value in whole.source.tensors().items():
         assert torch.equal(value, resumed.source.tensors()[key]), key
     rows = [row for row in before.rows if row["step"] <= 4] + [row for row in after.rows if row["step"] > 5]
+    for row in [*rows, *kept.rows]:
+        row.pop("epsilon", None)  # which follows from how much of a training is over: of 5 steps and of 10 not the same
     assert rows == [row for row in kept.rows if row["step"] != 5]
     assert len(rows) == 10
 
