@@ -24,7 +24,7 @@ from penstock.engine.stepper import Stepper
 from penstock.engine.watcher import Row, Watcher
 from penstock.recipes.job import Job, Supplied
 from penstock.recipes.labelled import Labelled
-from penstock.recipes.recipe import TRUST, TASKS, merged, nested, read_recipe_file, recipe_from, recipe_type
+from penstock.recipes.recipe import TASKS, TRUST, merged, nested, read_recipe_file, recipe_from, recipe_type
 from penstock.run.execute import make_engine
 
 Words = Callable[[str, str, Path], list[str]]
