@@ -148,7 +148,7 @@ def draw(result: dict[str, Any]) -> None:
     figure = Figure(figsize=(10, 3.4), layout="constrained", dpi=110)
     left, middle, right = figure.subplots(1, 3)
     for name, colour in COLOURS.items():
-        own = {row["length"]: row for row in rows if row["model"] == name}
+        own = {length: row for length in lengths for row in rows if (row["model"], row["length"]) == (name, length)}
         if own:
             left.plot(list(own), [row["error"] for row in own.values()], "o-", color=colour, label=name)
         if lengths[-1] in own:
