@@ -213,7 +213,6 @@ def measure(name: str, minutes: float, count: int, runs: Path) -> Mapping[str, A
         "case": f"{DATA}, {case.title}",
         "minutes": minutes,
         "command": f"python benchmarks/generation.py {name} --minutes {minutes:g}",
-        "ran_as": shlex.join(["python", *sys.argv]),
         "trains": f"penstock train {words}",
         "judge": {"trains": f"penstock train {JUDGE}", "accuracy": round(accuracy, 4)},
         **found,
