@@ -87,9 +87,15 @@ OBJECTIVES: dict[str, tuple[Callable[[], Acting], type[Environment], bool]] = {
     ),
     "sac one of": (soft_one_of, CartPole, False),
     "sac": (soft_numbers, Pendulum, False),
-    "td3": (lambda: DeterministicGradient(Directed(trunk(inputs=3), LOW, HIGH), pairs(2)), Pendulum, False),
+    "td3": (
+        lambda: DeterministicGradient(Directed(trunk(inputs=3), LOW, HIGH), pairs(2), low=LOW, high=HIGH),
+        Pendulum,
+        False,
+    ),
     "ddpg": (
-        lambda: DeterministicGradient(Directed(trunk(inputs=3), LOW, HIGH), pairs(1), turns=1, noise=0.0),
+        lambda: DeterministicGradient(
+            Directed(trunk(inputs=3), LOW, HIGH), pairs(1), low=LOW, high=HIGH, turns=1, noise=0.0
+        ),
         Pendulum,
         False,
     ),

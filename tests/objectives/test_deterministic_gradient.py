@@ -21,6 +21,8 @@ def make(critics: int = 2, hidden: int = 16, **choices: object) -> Deterministic
     return DeterministicGradient(
         Directed(VectorTrunk(inputs=3, hidden=(16,)), LOW, HIGH),
         [PairValue(inputs=3, low=LOW, high=HIGH, hidden=(hidden,)) for _ in range(critics)],
+        low=LOW,
+        high=HIGH,
         **choices,
     )
 

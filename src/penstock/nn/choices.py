@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from typing import final
+from collections.abc import Sequence
+from typing import Self, final
 
 import torch
 from torch import Tensor
@@ -23,6 +24,11 @@ class Choice(ABC):
     @abstractmethod
     def draw(self) -> tuple[Tensor, Tensor]:
         """An action by chance, and the log of its probability or density (B,)."""
+
+    @classmethod
+    @abstractmethod
+    def joined(cls, parts: Sequence[Self], order: Tensor) -> Self:
+        """The choices of several parts as one, of which the b-th is the `order[b]`-th of them all; order is (B,)."""
 
 
 class Told(Choice):
@@ -43,6 +49,11 @@ class OneOf(Told):
 
     def __init__(self, logits: Tensor) -> None:
         self.logprobs = logits.log_softmax(1)
+
+    @classmethod
+    def joined(cls, parts: Sequence[OneOf], order: Tensor) -> OneOf:
+        """The logs of probabilities are logits, too."""
+        return cls(torch.cat([part.logprobs for part in parts])[order])
 
     def best(self) -> Tensor:
         """The most likely one."""
@@ -68,6 +79,12 @@ class Normal(Told):
 
     def __init__(self, mean: Tensor, log_deviation: Tensor) -> None:
         self.mean, self.log_deviation = mean, log_deviation.expand_as(mean)
+
+    @classmethod
+    def joined(cls, parts: Sequence[Normal], order: Tensor) -> Normal:
+        """Means and deviations."""
+        means, deviations = (torch.cat(each)[order] for each in zip(*[(p.mean, p.log_deviation) for p in parts]))
+        return cls(means, deviations)
 
     def best(self) -> Tensor:
         """The mean."""
@@ -99,6 +116,12 @@ class Squashed(Choice):
 
     def __init__(self, mean: Tensor, log_deviation: Tensor, centre: Tensor, reach: Tensor) -> None:
         self._normal, self._centre, self._reach = Normal(mean, log_deviation), centre, reach
+
+    @classmethod
+    def joined(cls, parts: Sequence[Squashed], order: Tensor) -> Squashed:
+        """All have the bounds of the first."""
+        normal = Normal.joined([part._normal for part in parts], order)
+        return cls(normal.mean, normal.log_deviation, parts[0]._centre, parts[0]._reach)
 
     def best(self) -> Tensor:
         """That of the mean of u."""

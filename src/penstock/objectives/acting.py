@@ -20,9 +20,11 @@ _MEASURED, _TOLD = ("return", "length"), ("value", "discounted")
 
 class Acting(Objective):
     """Has a policy. Both ways of acting give "action" (N,) or (N, A) and, where it is known, "value" (N,), the return
-    that the policy expects from there. `notes` are the names of what it notes of each batch for the log."""
+    that the policy expects from there. `notes` are the names of what it notes of each batch for the log; `agents` those
+    of the agents whose returns are told one by one."""
 
     notes: ClassVar[Sequence[str]] = ()
+    agents: Sequence[str] = ()
 
     def __init__(self) -> None:
         super().__init__()
@@ -49,15 +51,18 @@ class Acting(Objective):
         """Of played episodes, with fields "return" and "length" (B,): their means and the return's deviation.
 
         Where the episodes tell the "value" (B,) expected at their beginning and the "discounted" return (B,) that came,
-        also the mean of each, and what was expected too much. Records: the fields.
+        also the mean of each, and what was expected too much. Of `agents` also the mean of each "return_NAME" (B,).
+        Records: the fields.
         """
-        found = rows(source, lambda batch: tuple(_field(batch, name) for name in (*_MEASURED, *_TOLD)))
+        agents = [f"return_{name}" for name in self.agents]
+        names = (*_MEASURED, *_TOLD, *agents)
+        found = rows(source, lambda batch: tuple(_field(batch, name) for name in names))
         if not found:
             raise DataError("evaluation", "no episode was played", "play at least one")
         joined = [torch.cat(parts).double().cpu() for parts in zip(*found, strict=True)]
-        records = dict(zip((*_MEASURED, *_TOLD), joined, strict=True))
+        records = dict(zip(names, joined, strict=True))
         if any(records[name].isnan().any() for name in _TOLD):
-            records = {name: records[name] for name in _MEASURED}
+            records = {name: records[name] for name in (*_MEASURED, *agents)}
         gain, length = records["return"], records["length"]
         metrics = {
             "return": float(gain.mean()),
@@ -67,6 +72,7 @@ class Acting(Objective):
         if "value" in records:
             expected, came = float(records["value"].mean()), float(records["discounted"].mean())
             metrics |= {"expected": expected, "discounted": came, "overestimation": expected - came}
+        metrics |= {name: float(records[name].mean()) for name in agents}
         return Evaluation(metrics, records)
 
 

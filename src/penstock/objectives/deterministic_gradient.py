@@ -10,7 +10,6 @@ from torch import Tensor, nn
 
 from penstock.core.batch import Batch
 from penstock.core.objective import Update
-from penstock.models.policy import Directed
 from penstock.nn.sizes import require_sizes
 from penstock.objectives.acting import Acting
 from penstock.objectives.exploration import Jitter
@@ -20,19 +19,22 @@ from penstock.objectives.target import Target
 
 @final
 class DeterministicGradient(Acting):
-    """An actor, and critics of which the lowest counts: two roles.
+    """An actor like `Directed`, and critics of which the lowest counts: two roles.
 
-    With two critics, the actor's turn at every second batch and a noise of 0.2 on the targets' actions, at most 0.5, it
-    is TD3 (Fujimoto et al. 2018, "Addressing function approximation error in actor-critic methods", algorithm 1); with
-    one critic, a turn at each batch and no noise, DDPG (Lillicrap et al. 2016, "Continuous control with deep
-    reinforcement learning"). Noises are shares of the actions' reach. Batches are those of `SoftActorCritic`.
+    Actions are from `low` to `high`, (A,) each. With two critics, the actor's turn at every second batch and a noise of
+    0.2 on the targets' actions, at most 0.5, it is TD3 (Fujimoto et al. 2018, "Addressing function approximation error
+    in actor-critic methods", algorithm 1); with one critic, a turn at each batch and no noise, DDPG (Lillicrap et al.
+    2016, "Continuous control with deep reinforcement learning"). Noises are shares of the actions' reach. Batches are
+    those of `SoftActorCritic`.
     """
 
     def __init__(
         self,
-        actor: Directed,
+        actor: nn.Module,
         critics: Sequence[nn.Module],
         *,
+        low: Tensor,
+        high: Tensor,
         turns: int = 2,
         noise: float = 0.2,
         most_noise: float = 0.5,
@@ -45,6 +47,8 @@ class DeterministicGradient(Acting):
         self.actor_target = Target(actor, pace=pace)
         self.targets = nn.ModuleList(Target(critic, pace=pace) for critic in critics)
         self.turns, self.noise, self.most_noise, self.explore = turns, noise, most_noise, explore
+        self.register_buffer("low", low, persistent=False)
+        self.register_buffer("high", high, persistent=False)
         self.register_buffer("batches", torch.zeros((), dtype=torch.int64))
 
     def roles(self) -> dict[str, nn.Module]:
@@ -82,8 +86,7 @@ class DeterministicGradient(Acting):
         return self.turns == 1 or (int(self.get_buffer("batches")) + 1) % self.turns == 0
 
     def _bounds(self) -> tuple[Tensor, Tensor]:
-        centre, reach = self.actor.get_buffer("centre"), self.actor.get_buffer("reach")
-        return centre - reach, centre + reach
+        return self.get_buffer("low"), self.get_buffer("high")
 
     def _criticised(self, batch: Batch) -> Tensor:
         with torch.no_grad():

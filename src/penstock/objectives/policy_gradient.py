@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import final
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from penstock.core.batch import Batch
 from penstock.core.objective import Update
-from penstock.models.policy import ActorCritic
 from penstock.objectives.acting import Acting
 from penstock.objectives.surrogates import Plain, Surrogate
 
@@ -20,10 +19,11 @@ TINY = 1e-8
 class PolicyGradient(Acting):
     """A policy that follows `surrogate`, and values that learn the returns: one role, and one loss summed of both.
 
-    With the plain surrogate it is REINFORCE with a baseline, where advantages are whole returns less the values
-    (Williams 1992), and A2C, where they are estimated from a few steps (Mnih et al. 2016, "Asynchronous methods for
-    deep reinforcement learning", synchronously); with the clipped one PPO (Schulman et al. 2017). The value's squared
-    error weighs `value_weight`; the entropy, which keeps the policy from being sure too soon, `entropy_weight`.
+    `model` gives both as `ActorCritic` does. With the plain surrogate it is REINFORCE with a baseline, where
+    advantages are whole returns less the values (Williams 1992), and A2C, where they are estimated from a few steps
+    (Mnih et al. 2016, "Asynchronous methods for deep reinforcement learning", synchronously); with the clipped one PPO
+    (Schulman et al. 2017). The value's squared error weighs `value_weight`; the entropy, which keeps the policy from
+    being sure too soon, `entropy_weight`.
 
     A batch has "observation" (B, ...), "action" (B,) or (B, A), "logprob", "advantage" and "return" (B,). `normalise`
     brings the advantages of each batch to mean 0 and deviation 1, which couples its examples. Noted are the divergence
@@ -35,7 +35,7 @@ class PolicyGradient(Acting):
 
     def __init__(
         self,
-        model: ActorCritic,
+        model: nn.Module,
         *,
         surrogate: Surrogate = Plain(),  # noqa: B008 - it is frozen
         value_weight: float = 0.5,

@@ -11,7 +11,6 @@ from torch import Tensor, nn
 
 from penstock.core.batch import Batch
 from penstock.core.objective import Update
-from penstock.models.policy import Policy
 from penstock.nn.choices import OneOf
 from penstock.objectives.acting import Acting
 from penstock.objectives.target import Target
@@ -19,7 +18,7 @@ from penstock.objectives.temperature import Temperature
 
 
 class SoftActorCritic(Acting):
-    """An actor, critics of which the lowest counts, and a temperature: three roles, updated in this order.
+    """An actor like `Policy`, critics of which the lowest counts, a temperature: three roles, updated in this order.
 
     Haarnoja et al. 2018, "Soft actor-critic algorithms and applications", algorithm 1. A batch has "observation",
     "next_observation" (B, ...), "action", "reward", "terminated" and "discount" (B,); with "weight" (B,) it comes from
@@ -30,7 +29,7 @@ class SoftActorCritic(Acting):
     notes = ("entropy", "temperature")
 
     def __init__(
-        self, actor: Policy, critics: Sequence[nn.Module], *, temperature: Temperature, pace: float = 0.005
+        self, actor: nn.Module, critics: Sequence[nn.Module], *, temperature: Temperature, pace: float = 0.005
     ) -> None:
         super().__init__()
         self.actor, self.temperature = actor, temperature

@@ -22,6 +22,7 @@ from penstock.recipes.control_settings import (
     ReplaySettings,
     RolloutSettings,
     SoftSettings,
+    TeamSettings,
     ValueSettings,
 )
 from penstock.recipes.recipe import Recipe, Where
@@ -68,6 +69,7 @@ class Control(Recipe):
         Field(
             min_length=1,
             description="cartpole, pendulum, gridworld, trading, the name of one of Gymnasium's, such as Acrobot-v1, "
+            "of a game of PettingZoo's, such as mpe2/simple_spread_v3, "
             "or your own: world.py, world.py:Name or module:Name; auto: trading where prices are given, else cartpole",
         ),
     ] = "auto"
@@ -88,7 +90,10 @@ class Control(Recipe):
         Field(ge=1, le=10**12, description="steps of all environments together; by the algorithm if not given"),
     ] = None
     environments: Annotated[
-        int | None, Field(ge=1, le=10**6, description="environments that are acted in at once; by the algorithm")
+        int | None,
+        Field(
+            ge=1, le=10**6, description="environments that are acted in at once, of games the agents; by the algorithm"
+        ),
     ] = None
     batch_size: Annotated[
         int | None, Field(ge=1, le=10**9, description="examples a step; by the algorithm if not given")
@@ -109,6 +114,7 @@ class Control(Recipe):
     replay: ReplaySettings = ReplaySettings()
     values: ValueSettings = ValueSettings()
     soft: SoftSettings = SoftSettings()
+    team: TeamSettings = TeamSettings()
     net: ControlNet = ControlNet()
     optim: ControlOptim = ControlOptim()
     measure: MeasureSettings = MeasureSettings()
@@ -150,13 +156,15 @@ class Control(Recipe):
             raise RecipeError(name, "an object cannot be acted in, nor taught by itself", "name --env and --model")
         wanted = self._with_env()
         worlds = worlds_of(wanted, device)
-        seen, done, looks = worlds.tried()
-        recipe = resolved(wanted, seen, done, own=worlds.own, world=worlds.usual)
-        worlds = replace(worlds, recipe=recipe)
+        tried = worlds.tried()
+        seen, done, agents = tried.seen, tried.done, tried.agents
+        together = max(len(agents), 1)
+        recipe = resolved(wanted, seen, done, own=worlds.own, world=worlds.usual, together=together)
+        worlds = replace(worlds, recipe=recipe, together=together)
         assert recipe.environments is not None
         bounded = recipe.algorithm in ON_POLICY
         seed_all(self.seed)
-        objective = make_objective(recipe, seen, done).to(device)
+        objective = make_objective(recipe, seen, done, agents).to(device)
         opened: list[Environment] = []
 
         def close() -> None:
@@ -167,7 +175,7 @@ class Control(Recipe):
             world, moments = worlds.to_learn(recipe.environments, bounded=bounded)
             opened.append(world)
             source = make_source(recipe, world, objective, derive(self.seed, "training", ranks.rank))
-            trained = Playing(objective, recipe.model, recipe.algorithm, seen, done, moments)
+            trained = Playing(objective, recipe.model, recipe.algorithm, seen, done, moments, agents)
             _check(trained, self.monitor)
             rest = {}
             for part, episodes in (("validation", recipe.measure.validation), ("test", recipe.measure.test)):
@@ -196,8 +204,8 @@ class Control(Recipe):
             "noun": "frames an epoch",
             "examples": epoch,
             "splits": {"train": epoch},
-            "notes": recipe.notes(seen, done),
-            "suspicions": looks if world.exact else [*looks, CANNOT_BE_SAVED],
+            "notes": recipe.notes(seen, done, agents),
+            "suspicions": [*tried.looks, *([] if world.exact else [CANNOT_BE_SAVED])],
             "fingerprint": worlds.fingerprint,
             "supplied": [],
         }
@@ -245,7 +253,7 @@ class Control(Recipe):
             if self.env != "trading":
                 raise RecipeError("data", "a policy is judged in its environment", "leave --data out")
             chosen, part = self.model_copy(update={"data": str(other)}), "all days"
-        worlds = worlds_of(chosen, trained.device)
+        worlds = worlds_of(chosen, trained.device, max(len(trained.agents), 1))
         if other is None and fingerprint != worlds.fingerprint:
             raise DataError(self.data, "the data have changed since this run", "restore them, or give --data")
         episodes = self.episodes(trained, worlds, part, self.measure.test)
@@ -261,14 +269,17 @@ class Control(Recipe):
         """The same recipe with so many episodes of the test."""
         return self.model_copy(update={"measure": self.measure.model_copy(update={"test": episodes})})
 
-    def notes(self, seen: Space, done: Space) -> dict[str, str]:
+    def notes(self, seen: Space, done: Space, agents: Sequence[str] = ()) -> dict[str, str]:
         """What is said before training, of a resolved recipe."""
         from penstock.recipes.control_rules import frames_of
 
         length = f", {frames_of(self, self.steps):,} frames in all" if self.steps else ""
-        many = f"{self.environments:,} at once" if self.environments != 1 else "one"
+        assert self.environments is not None
+        games = self.environments // max(len(agents), 1)
+        many = f"{games:,} at once" if games != 1 else "one"
         return {
             "environment": f"shows {_described(seen)}; to do: {_described(done)}; {many}",
+            **({"agents": f"{', '.join(agents)}; learners: {self.team.learners}"} if len(agents) > 1 else {}),
             "learns": f"by {self.algorithm}, {self.model}{length}",
             "judged": f"by {self.measure.validation} episodes as it learns, by {self.measure.test} at the end",
         }
@@ -296,5 +307,5 @@ def _check(trained: Playing, monitor: str) -> None:
     from penstock.core.batch import Batch
     from penstock.recipes.trained import check_measured
 
-    fields = ("return", "length", "value", "discounted")
+    fields = ("return", "length", "value", "discounted", *(f"return_{name}" for name in trained.objective.agents))
     check_measured(trained.objective, Batch({name: torch.zeros(2) for name in fields}), monitor)

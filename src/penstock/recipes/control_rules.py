@@ -26,9 +26,11 @@ BATCHES_AN_EPOCH = 1000
 """Of those that learn from what is kept, for which nothing else makes an epoch."""
 
 
-def resolved(recipe: Control, seen: Space, done: Space, *, own: bool, world: Mapping[str, Any]) -> Control:
+def resolved(
+    recipe: Control, seen: Space, done: Space, *, own: bool, world: Mapping[str, Any], together: int = 1
+) -> Control:
     """The same recipe with every choice made, so that its record says all; `own` is an environment of ours, `world`
-    what usually is set of it.
+    what usually is set of it. So many agents act `together`: environments make whole games.
 
     Raises RecipeError for a setting that has no meaning for the algorithm.
     """
@@ -37,18 +39,19 @@ def resolved(recipe: Control, seen: Space, done: Space, *, own: bool, world: Map
     refuse_unused(recipe, algorithm, GROUPS)
     usual, gathers = USUAL[algorithm], algorithm in ON_POLICY
     numbers = not own and isinstance(seen, Box) and len(seen.shape) == 1
+    environments = -(-(recipe.environments or usual.environments) // together) * together
     group = "rollout" if gathers else "replay"
     choices: dict[str, Any] = {
         "algorithm": algorithm,
         "model": usual_network(algorithm, seen) if recipe.model == "auto" else recipe.model,
-        "environments": recipe.environments or usual.environments,
+        "environments": environments,
         "optim": recipe.optim.model_copy(update=_optim(recipe, algorithm, usual)),
         "world": _filled(recipe.world, {"normalise": numbers, "normalise_rewards": numbers and gathers, **world}),
         "net": _filled(recipe.net, {"activation": usual.activation, "layer_norm": usual.layer_norm}),
         "measure": _filled(
             recipe.measure, {"validation": EPISODES_AT_ONCE if own and recipe.env != TRADING else EPISODES}
         ),
-        group: _filled(getattr(recipe, group), usual.group),
+        group: _filled(getattr(recipe, group), {**usual.group, **_places(usual, environments)}),
     }
     choices["net"] = choices["net"].model_copy(update={"hidden": recipe.net.hidden or list(usual.hidden)})
     if "clip_norm" not in recipe.model_fields_set:
@@ -59,6 +62,11 @@ def resolved(recipe: Control, seen: Space, done: Space, *, own: bool, world: Map
         batch = min(batch or found.gathered, found.gathered)
     found = found.model_copy(update={"batch_size": recipe.batch_size or batch})
     return found.model_copy(update=_length(found, usual.frames, given=recipe.model_fields_set))
+
+
+def _places(usual: Usual, environments: int) -> dict[str, int]:
+    """Room for a step of all environments, in what is kept."""
+    return {"capacity": max(usual.group["capacity"], environments)} if "capacity" in usual.group else {}
 
 
 def usual_algorithm(seen: Space, done: Space) -> str:

@@ -136,6 +136,15 @@ class MeasureSettings(Settings):
     film: Annotated[bool, Field(description="draw the best episode of the test, for the report")] = True
 
 
+class TeamSettings(Settings):
+    """Several agents in one world."""
+
+    learners: Annotated[
+        Literal["shared", "independent"],
+        Field(description="one network for all agents, which is told whose part it plays, or one for each"),
+    ] = "shared"
+
+
 GROUPS: Mapping[str, tuple[str, ...]] = {
     "rollout": ON_POLICY,
     "policy": ON_POLICY,

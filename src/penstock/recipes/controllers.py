@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import torch
@@ -11,6 +11,7 @@ from torch import nn
 from penstock.core.errors import RecipeError
 from penstock.core.objective import Listening
 from penstock.models.action_values import ActionValues, PairValue, ValueTable
+from penstock.models.apart import Apart
 from penstock.models.discriminator import FeatureTrunk
 from penstock.models.observing import ATARI, BOARD, ImageTrunk, StateTrunk, VectorTrunk
 from penstock.models.policy import ActorCritic, Directed, NormalHead, OneOfHead, Policy, SquashedHead
@@ -28,6 +29,7 @@ from penstock.objectives.temperature import Temperature, aim_for_numbers, aim_fo
 from penstock.recipes.control_settings import CONTINUOUS, ON_POLICY, TABLES, VALUES
 from penstock.rl.acting import Actor
 from penstock.rl.environment import Environment
+from penstock.rl.marked import plain_space
 from penstock.rl.replay import Priorities, Replay
 from penstock.rl.rollouts import Rollouts
 from penstock.rl.spaces import Box, Discrete, Space
@@ -35,9 +37,15 @@ from penstock.rl.spaces import Box, Discrete, Space
 if TYPE_CHECKING:
     from penstock.recipes.control import Control
 
+Make = Callable[[Space], nn.Module]
+"""A network, by what it sees."""
+ForAll = Callable[[Make], nn.Module]
+"""A network for all agents: one that they share, or one with a network for each."""
 ACTIVATIONS: Mapping[str, type[nn.Module]] = {"tanh": nn.Tanh, "relu": nn.ReLU, "silu": nn.SiLU}
 USUAL_LENGTH = 100_000
 """Batches within which the weights of prioritised replay become whole, where only time ends a training."""
+MOST_TOLD = 8
+"""Agents, beyond which their returns are not told one by one."""
 SMALL_PICTURE = 36
 """Pixels a side below which the strides of Atari's networks leave nothing."""
 
@@ -65,18 +73,33 @@ def usual_network(algorithm: str, seen: Space) -> str:
     return "cnn" if isinstance(seen, Box) and len(seen.shape) == 3 else "mlp"
 
 
-def make_objective(recipe: Control, seen: Space, done: Space) -> Acting:
+def make_objective(recipe: Control, seen: Space, done: Space, agents: Sequence[str] = ()) -> Acting:
     """That of a resolved recipe. Raises RecipeError where algorithm, network and environment do not go together."""
     check_spaces(recipe.algorithm, seen, done)
     if (recipe.model == "table") != (recipe.algorithm in TABLES):
         remedy = "use mlp" if recipe.model == "table" else "leave --model out"
         raise RecipeError("model", f"{recipe.algorithm} does not learn by {recipe.model}", remedy)
+    for_all = _for_all(recipe, seen, len(agents))
     if recipe.algorithm in ON_POLICY:
-        return _policy_gradient(recipe, seen, done)
-    if recipe.algorithm in VALUES:
+        objective: Acting = _policy_gradient(recipe, for_all, done)
+    elif recipe.algorithm in VALUES:
         assert isinstance(done, Discrete)
-        return _q_learning(recipe, seen, done)
-    return _actor_critic(recipe, seen, done)
+        objective = _q_learning(recipe, for_all, done)
+    else:
+        objective = _actor_critic(recipe, for_all, done)
+    objective.agents = agents if 1 < len(agents) <= MOST_TOLD else ()
+    return objective
+
+
+def _for_all(recipe: Control, seen: Space, agents: int) -> ForAll:
+    """What is seen has marks that tell the agents apart; who has a network to oneself needs none."""
+    if recipe.team.learners == "shared":
+        return lambda make: make(seen)
+    if agents <= 1:
+        raise RecipeError("team.learners", f"in {recipe.env} nobody acts beside others", "leave it out")
+    plain = plain_space(seen, agents)
+    states = plain.count if isinstance(plain, Discrete) else None
+    return lambda make: Apart(lambda: make(plain), agents=agents, states=states)
 
 
 def make_source(recipe: Control, world: Environment, objective: Acting, seed: int) -> Listening:
@@ -135,39 +158,50 @@ def _trunk(recipe: Control, seen: Space) -> FeatureTrunk:
     return VectorTrunk(inputs=inputs, hidden=net.hidden, activation=activation, normalise=bool(net.layer_norm))
 
 
-def _policy_gradient(recipe: Control, seen: Space, done: Space) -> PolicyGradient:
-    trunk = _trunk(recipe, seen)
-    critic = None if recipe.model == "cnn" else _trunk(recipe, seen)
-    head: OneOfHead | NormalHead
-    if isinstance(done, Discrete):
-        head = OneOfHead(trunk.outputs, done.count)
-    else:
-        head = NormalHead(trunk.outputs, done.shape[0])
+def _policy_gradient(recipe: Control, for_all: ForAll, done: Space) -> PolicyGradient:
+    def make(seen: Space) -> ActorCritic:
+        trunk = _trunk(recipe, seen)
+        critic = None if recipe.model == "cnn" else _trunk(recipe, seen)
+        head: OneOfHead | NormalHead
+        if isinstance(done, Discrete):
+            head = OneOfHead(trunk.outputs, done.count)
+        else:
+            head = NormalHead(trunk.outputs, done.shape[0])
+        return ActorCritic(trunk, head, critic=critic)
+
     policy = recipe.policy
     return PolicyGradient(
-        ActorCritic(trunk, head, critic=critic),
+        for_all(make),
         surrogate=Clipped(policy.clip) if recipe.algorithm == "ppo" else Plain(),
         value_weight=policy.value_weight,
         entropy_weight=policy.entropy_weight,
     )
 
 
-def _q_learning(recipe: Control, seen: Space, done: Discrete) -> QLearning:
+def _q_learning(recipe: Control, for_all: ForAll, done: Discrete) -> QLearning:
     values = recipe.values
     explore = EpsilonGreedy(Annealed(start=1.0, end=values.epsilon, within=values.epsilon_within))
-    if isinstance(seen, Discrete) and recipe.algorithm in TABLES:
+    if recipe.algorithm in TABLES:
+
+        def table(seen: Space) -> ValueTable:
+            assert isinstance(seen, Discrete)
+            return ValueTable(states=seen.count, actions=done.count)
+
         onward = explore if recipe.algorithm == "sarsa" else Greedy()
-        table = ValueTable(states=seen.count, actions=done.count)
-        return QLearning(table, form=Mean(bend=None), onward=onward, explore=explore)
+        return QLearning(for_all(table), form=Mean(bend=None), onward=onward, explore=explore)
     form = _form(recipe)
-    model = ActionValues(
-        _trunk(recipe, seen),
-        actions=done.count,
-        numbers=form.numbers,
-        hidden=recipe.net.hidden[-1:] if values.dueling or values.noisy else (),
-        dueling=values.dueling,
-        linear=NoisyLinear if values.noisy else nn.Linear,
-    )
+
+    def network(seen: Space) -> ActionValues:
+        return ActionValues(
+            _trunk(recipe, seen),
+            actions=done.count,
+            numbers=form.numbers,
+            hidden=recipe.net.hidden[-1:] if values.dueling or values.noisy else (),
+            dueling=values.dueling,
+            linear=NoisyLinear if values.noisy else nn.Linear,
+        )
+
+    model = for_all(network)
     target = Target(model, pace=1.0, every=values.target_every)
     return QLearning(
         model, form=form, target=target, doubled=values.doubled, explore=Greedy() if values.noisy else explore
@@ -184,26 +218,36 @@ def _form(recipe: Control) -> ReturnForm:
             return Mean()
 
 
-def _actor_critic(recipe: Control, seen: Space, done: Space) -> Acting:
+def _actor_critic(recipe: Control, for_all: ForAll, done: Space) -> Acting:
     """SAC or TD3."""
-    trunk, soft, hidden = _trunk(recipe, seen), recipe.soft, recipe.net.hidden
-    pictures = recipe.model == "cnn" or isinstance(seen, Discrete)
+    soft, hidden = recipe.soft, recipe.net.hidden
     if isinstance(done, Discrete):
-        temperature = Temperature(soft.temperature or 1.0, aim=None if soft.temperature else aim_for_one_of(done.count))
-        values = [ActionValues(_trunk(recipe, seen), actions=done.count) for _ in range(2)]
-        return SoftOneOf(
-            Policy(trunk, OneOfHead(trunk.outputs, done.count)), values, temperature=temperature, pace=soft.pace
-        )
+        count = done.count
+
+        def choosing(seen: Space) -> Policy:
+            trunk = _trunk(recipe, seen)
+            return Policy(trunk, OneOfHead(trunk.outputs, count))
+
+        temperature = Temperature(soft.temperature or 1.0, aim=None if soft.temperature else aim_for_one_of(count))
+        actor = for_all(choosing)
+        values = [for_all(lambda seen: ActionValues(_trunk(recipe, seen), actions=count)) for _ in range(2)]
+        return SoftOneOf(actor, values, temperature=temperature, pace=soft.pace)
     assert isinstance(done, Box)
     low, high = done.bounds()
-    critics = []
-    for _ in range(2):
-        own = _trunk(recipe, seen) if pictures else None
+
+    def acting(seen: Space) -> Directed | Policy:
+        trunk = _trunk(recipe, seen)
+        if recipe.algorithm == "td3":
+            return Directed(trunk, low, high)
+        return Policy(trunk, SquashedHead(trunk.outputs, low, high))
+
+    def judging(seen: Space) -> PairValue:
+        own = _trunk(recipe, seen) if recipe.model == "cnn" or isinstance(seen, Discrete) else None
         inputs = own.outputs if own else int(torch.Size(seen.shape).numel())
-        critics.append(PairValue(inputs=inputs, low=low, high=high, hidden=hidden, trunk=own))
+        return PairValue(inputs=inputs, low=low, high=high, hidden=hidden, trunk=own)
+
+    actor, critics = for_all(acting), [for_all(judging) for _ in range(2)]
     if recipe.algorithm == "td3":
-        return DeterministicGradient(Directed(trunk, low, high), critics, pace=soft.pace)
+        return DeterministicGradient(actor, critics, low=low, high=high, pace=soft.pace)
     temperature = Temperature(soft.temperature or 1.0, aim=None if soft.temperature else aim_for_numbers(done.shape[0]))
-    return SoftNumbers(
-        Policy(trunk, SquashedHead(trunk.outputs, low, high)), critics, temperature=temperature, pace=soft.pace
-    )
+    return SoftNumbers(actor, critics, temperature=temperature, pace=soft.pace)

@@ -22,20 +22,28 @@ from penstock.rl.episodes import Episodes
 from penstock.rl.normalise import Moments
 from penstock.rl.spaces import Space, space_from
 
-MakeObjective = Callable[[Space, Space], Acting]
-"""From what is seen and what can be done."""
+MakeObjective = Callable[[Space, Space, Sequence[str]], Acting]
+"""From what is seen, what can be done and who acts together."""
 
 
 class Playing(Trained):
-    """Acts on what it sees, which `moments`, where there are any, bring to its scale."""
+    """Acts on what it sees, which `moments`, where there are any, bring to its scale; for `agents`, if several."""
 
     objective: Acting
 
     def __init__(
-        self, objective: Acting, model: str, algorithm: str, seen: Space, done: Space, moments: Moments | None
+        self,
+        objective: Acting,
+        model: str,
+        algorithm: str,
+        seen: Space,
+        done: Space,
+        moments: Moments | None,
+        agents: Sequence[str] = (),
     ) -> None:
         super().__init__(objective, model)
         self.algorithm, self.seen, self.done, self.moments = algorithm, seen, done, moments
+        self.agents = tuple(agents)
 
     @property
     def network(self) -> nn.Module:
@@ -53,11 +61,12 @@ class Playing(Trained):
         return sum(parameter.numel() for parameter in self.objective.parameters() if parameter.requires_grad)
 
     def config(self) -> dict[str, Any]:
-        """The spaces, and the scale of what is seen."""
+        """The spaces, the scale of what is seen, and who acts together."""
         known = self.moments.tensors() if self.moments else {}
         moments = {name: value.flatten().tolist() for name, value in known.items()} or None
         spaces = {"seen": self.seen.to_json(), "done": self.done.to_json()}
-        return {"algorithm": self.algorithm, **spaces, "moments": moments}
+        together = {"agents": self.agents} if self.agents else {}
+        return {"algorithm": self.algorithm, **spaces, "moments": moments, **together}
 
     @classmethod
     def load(cls, folder: Path, make: MakeObjective) -> Playing:
@@ -65,7 +74,9 @@ class Playing(Trained):
         with configuration(folder) as config:
             seen, done = space_from(config["seen"]), space_from(config["done"])
             moments = None if config["moments"] is None else _moments(config["moments"], seen.shape)
-            made = cls(make(seen, done).eval(), str(config["model"]), str(config["algorithm"]), seen, done, moments)
+            agents = tuple(map(str, config.get("agents", ())))
+            objective, names = make(seen, done, agents).eval(), (str(config["model"]), str(config["algorithm"]))
+            made = cls(objective, *names, seen, done, moments, agents)
         load_weights(folder, made.objective)
         return made
 

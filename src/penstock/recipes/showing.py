@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, final
 
+import torch
+
 from penstock.core.errors import RecipeError, WorkerError
 from penstock.core.files import write_bytes
 from penstock.core.objective import Evaluation
@@ -60,7 +62,9 @@ class Frame:
 @final
 @dataclass(frozen=True)
 class Show:
-    """Episodes of one of the environments of a `world`, the next with the next `seed`; everything is done by `act`.
+    """Episodes of one of the environments of a `world`, or of its games, the next with the next `seed`.
+
+    Everything is done by `act`; what is gained in a game is the mean over its agents.
 
     Random numbers are its own, and leave those of others alone. It can be gone through once: then the world is closed.
     """
@@ -90,7 +94,10 @@ class Show:
             seed_all(derive(self.seed, "acting"))
             chance = random_state()
         actor, device = Actor(self.trained.objective, self.act), self.trained.device
-        self.world.watch(self.which)
+        size = self.world.size
+        own = slice(self.which * size, (self.which + 1) * size)
+        self.world.watch(own.start)
+        ended = torch.zeros(size, dtype=torch.bool, device=self.world.device)
         seen, gain = self.world.reset(self.seed + episode), 0.0
         yield Frame(episode, 0, gain, False, self.world)
         for step in itertools.count(1):
@@ -99,10 +106,11 @@ class Show:
                 action = ask(seen)[ACTION]
                 chance = random_state()
             met = self.world.step(action)
-            seen, gain = met.observation, gain + float(met.reward[self.which])
-            ended = bool(met.done[self.which])
-            yield Frame(episode, step, gain, ended, self.world)
-            if ended:
+            seen, gain = met.observation, gain + float((met.reward[own] * ~ended).mean())
+            ended = ended | met.done[own]
+            last = bool(ended.all())
+            yield Frame(episode, step, gain, last, self.world)
+            if last:
                 return
 
 
@@ -112,7 +120,8 @@ def show(recipe: Control, trained: Playing, *, episodes: int, seed: int, sampled
     Raises RecipeError where the environment draws nothing, or not without more than is installed.
     """
     bounded = recipe.algorithm in ON_POLICY
-    world, _ = worlds_of(recipe, trained.device).to_judge("test", 1, trained.moments, bounded=bounded, shown=shown)
+    worlds = worlds_of(recipe, trained.device, max(len(trained.agents), 1))
+    world, _ = worlds.to_judge("test", 1, trained.moments, bounded=bounded, shown=shown)
     act = trained.objective.act if sampled else trained.objective.best
     return Show(trained, world, act, derive(recipe.seed, "play", seed), episodes, precision=recipe.precision)
 
@@ -124,7 +133,7 @@ def draw_best(
 
     `evaluation` is of the episodes that were `judged`; this one is played again.
     """
-    returns, count = evaluation.records["return"], judged.environment.count
+    returns, count = evaluation.records["return"], judged.environment.count // judged.environment.size
     best = int(returns.argmax())
     turn, which = divmod(best, count)
     bounded = recipe.algorithm in ON_POLICY

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -16,6 +16,7 @@ from penstock.rl.bounded import BoundedActions
 from penstock.rl.cartpole import CartPole
 from penstock.rl.environment import Environment
 from penstock.rl.gridworld import gridworld
+from penstock.rl.marked import Marked
 from penstock.rl.markets import Prices, random_walk, reversion
 from penstock.rl.normalise import Moments, NormalisedObservations, NormalisedRewards
 from penstock.rl.pendulum import Pendulum
@@ -44,16 +45,31 @@ STEPS_IN_GRIDS = 200
 GAMES = "ALE/"
 """How the names of Atari's games begin."""
 AT_ONCE = 16
-"""Environments of Gymnasium's that are played at the same time to judge a policy, at most."""
+"""Environments of Gymnasium's, or games, that are played at the same time to judge a policy, at most."""
+
+
+@dataclass(frozen=True)
+class Tried:
+    """What was found out by trying one: what is `seen`, what can be `done`, who acts together, and what a user should
+    know."""
+
+    seen: Space
+    done: Space
+    agents: tuple[str, ...]
+    looks: Sequence[str]
 
 
 @dataclass(frozen=True)
 class Worlds:
-    """Makes environments of one kind for the parts of a training: "train", "validation" and "test"."""
+    """Makes environments of one kind for the parts of a training: "train", "validation" and "test".
+
+    So many agents act `together` in one, which is known when it has been tried.
+    """
 
     recipe: Control
     device: torch.device
     prices: Prices | None
+    together: int = 1
 
     @property
     def fingerprint(self) -> str:
@@ -81,8 +97,8 @@ class Worlds:
         module, name = own_code(self.recipe.env) or ("", self.recipe.env)
         return "-".join(word for word in (Path(module).stem, name) if word)
 
-    def tried(self) -> tuple[Space, Space, list[str]]:
-        """What is seen, what can be done, and what a user should know, found out with one.
+    def tried(self) -> Tried:
+        """What one is like.
 
         Raises as `bare`, and WorkerError where it does not keep to its form.
         """
@@ -90,12 +106,12 @@ class Worlds:
         try:
             looks = [] if self.own else self._tried(bare(world))
             shown = self._seen(world)
-            return shown.observation, shown.action, looks
+            return Tried(shown.observation, shown.action, world.agents, looks)
         finally:
             world.close()
 
     def bare(self, part: str, count: int, shown: Shown = "") -> Environment:
-        """To be `shown`, one of Gymnasium's must be made so.
+        """So many, each agent counted, or just more that are whole games. To be `shown`, one must be made so.
 
         Raises RecipeError where there is no such environment.
         """
@@ -143,15 +159,16 @@ class Worlds:
         )
 
     def _foreign(self, count: int, shown: Shown, *, lives: bool) -> Environment:
-        """One of Gymnasium's, or of a user's own, of its kind or of ours."""
+        """One of Gymnasium's or PettingZoo's, or of a user's own, of their kinds or of ours."""
         import gymnasium
 
         from penstock.rl.gym_environment import GymEnvironment
         from penstock.rl.maker import Maker, class_in
+        from penstock.rl.parallel import parallel_kinds
 
         limit, workers = self.recipe.world.limit, self.recipe.world.workers
         module, name = own_code(self.recipe.env) or (None, self.recipe.env)
-        found = class_in(module, name, Environment, gymnasium.Env) if module is not None else None
+        found = class_in(module, name, Environment, gymnasium.Env, *parallel_kinds()) if module is not None else None
         if found is not None and issubclass(found, Environment):
             make: Callable[..., Environment] = found
             try:
@@ -177,10 +194,10 @@ class Worlds:
     def to_judge(
         self, part: str, episodes: int, moments: Moments | None, *, bounded: bool, shown: Shown = ""
     ) -> tuple[Environment, int]:
-        """As many environments as are played in together, and how many episodes in each."""
+        """As many environments, or games, as are played in together, and how many episodes in each."""
         most = episodes if self.own else AT_ONCE
         count = next(n for n in range(min(most, episodes), 0, -1) if episodes % n == 0)
-        found = self._bounded(self._seen(self.bare(part, count, shown)), bounded)
+        found = self._bounded(self._seen(self.bare(part, count * self.together, shown)), bounded)
         if moments is not None:
             found = NormalisedObservations(found, moments=moments)
         return found, episodes // count
@@ -189,7 +206,9 @@ class Worlds:
         """As a network takes it."""
         found = ChannelsFirst(world) if channels_last(world.observation) else world
         frames = self._chosen("frames")
-        return Stacked(found, frames) if frames > 1 else found
+        if frames > 1:
+            found = Stacked(found, frames)
+        return Marked(found) if len(world.agents) > 1 else found
 
     def _chosen(self, name: str) -> int:
         given = getattr(self.recipe.world, name)
@@ -199,8 +218,10 @@ class Worlds:
         return BoundedActions(world) if bounded and isinstance(world.action, Box) else world
 
 
-def worlds_of(recipe: Control, device: torch.device) -> Worlds:
-    """Raises RecipeError for a name that is no environment's, DataError for prices that are none."""
+def worlds_of(recipe: Control, device: torch.device, together: int = 1) -> Worlds:
+    """Those of a recipe, in which so many agents act `together`, as far as that is known.
+
+    Raises RecipeError for a name that is no environment's, DataError for prices that are none."""
     name = recipe.env
     if own_code(name) and not recipe.trust_env:
         problem = f"{name} is code, and would be run"
@@ -215,7 +236,7 @@ def worlds_of(recipe: Control, device: torch.device) -> Worlds:
             raise RecipeError(
                 f"trading.{setting}", f"in {name} nothing is traded", "leave it out, or give --env trading"
             )
-    return Worlds(recipe, device, _prices(recipe) if name == TRADING else None)
+    return Worlds(recipe, device, _prices(recipe) if name == TRADING else None, together)
 
 
 def own_code(env: str) -> tuple[str, str] | None:

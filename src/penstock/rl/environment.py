@@ -52,8 +52,16 @@ class Environment(ABC):
     count: int
     device: torch.device = torch.device("cpu")
     exact: bool = True
+    agents: tuple[str, ...] = ()
+    """Who act in one world together, which is then a game: `count` is a multiple of as many, and those of one game lie
+    side by side, in this order. None, where each acts alone."""
     speed: float = 30.0
     """Steps a second at which it is to be watched."""
+
+    @property
+    def size(self) -> int:
+        """Environments that are one game."""
+        return max(len(self.agents), 1)
 
     @abstractmethod
     def reset(self, seed: int) -> Tensor:

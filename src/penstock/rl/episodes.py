@@ -1,4 +1,4 @@
-"""Whole episodes that are played to be judged: what acting objectives are evaluated on. N environments."""
+"""Whole episodes that are played to be judged: what acting objectives are evaluated on. N environments, G games."""
 
 from __future__ import annotations
 
@@ -21,7 +21,9 @@ class Episodes:
 
     Each environment plays equally many: of the episodes that end first, too many would be short. Batches have "return"
     (N,), the sum of rewards, "length" (N,), "discounted" (N,) and, where the actor tells it, the "value" (N,) that it
-    expected at the beginning. Raises WorkerError where an episode does not end within `longest` steps.
+    expected at the beginning. Of several agents these are the means over those of a game, (G,), the length is that of
+    the game, and "return_NAME" (G,) is what each agent got. Raises WorkerError where an episode does not end within
+    `longest` steps.
     """
 
     def __init__(
@@ -65,7 +67,19 @@ class Episodes:
                 length = length + goes_on
                 goes_on = goes_on & ~met.done
                 if not goes_on.any():
-                    return Batch({"return": gain, "length": length, "discounted": discounted, **expected})
+                    return self._told({"return": gain, "length": length, "discounted": discounted, **expected})
                 seen = met.observation
         problem = f"an episode goes on after {self.longest} steps"
         raise WorkerError("environment", problem, "give the environment a time limit")
+
+    def _told(self, found: dict[str, Tensor]) -> Batch:
+        """Of agents (N,), or of games (G,)."""
+        agents = self.environment.agents
+        if len(agents) <= 1:
+            return Batch(found)
+        games = {name: value.reshape(-1, len(agents)) for name, value in found.items()}  # (G, K)
+        told = Batch(
+            {name: value.max(1).values if name == "length" else value.mean(1) for name, value in games.items()}
+        )
+        told.update({f"return_{name}": games["return"][:, at] for at, name in enumerate(agents)})
+        return told

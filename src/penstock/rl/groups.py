@@ -1,4 +1,4 @@
-"""Where environments of Gymnasium's kind run: in this process, or in several that work at the same time."""
+"""Where environments and games of other libraries run: in this process, or in several that work at the same time."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from penstock.core.children import death, nameless_file, start, stop
 from penstock.core.errors import PenstockError, RecipeError, WorkerError
 from penstock.rl.arrays import Arrays, Held, arrays_in, size_of
 from penstock.rl.maker import Maker
-from penstock.rl.single import Single
+from penstock.rl.unit import Unit
 from penstock.rl.worker import DONE, LAUNCH, STEP, step_all
 
 _TO_BEGIN = 5
@@ -28,7 +28,10 @@ _AGAIN = "mend the environment, then go on with: penstock resume"
 
 
 class Group(ABC):
-    """N environments that speak through `arrays`. Every method raises WorkerError where an environment fails."""
+    """Units that speak through `arrays`, each by as many rows as it has agents.
+
+    Every method raises WorkerError where one fails.
+    """
 
     arrays: Arrays
 
@@ -57,25 +60,25 @@ class Group(ABC):
         """Give back what they hold."""
 
 
-def _forms(single: Single) -> tuple[Held, Held]:
-    return (single.observation.shape, single.observation.dtype), (single.action.shape, single.action.dtype)
+def _forms(unit: Unit) -> tuple[Held, Held]:
+    return (unit.observation.shape, unit.observation.dtype), (unit.action.shape, unit.action.dtype)
 
 
 @final
 class Here(Group):
     """All in this process, one after another: right for environments that take microseconds."""
 
-    def __init__(self, maker: Maker, first: Single, count: int) -> None:
-        self.all = [first, *(Single(maker, number) for number in range(1, count))]
-        forms = _forms(first)
-        self.arrays = arrays_in(bytearray(size_of(*forms, count)), *forms, count)
+    def __init__(self, maker: Maker, first: Unit, count: int) -> None:
+        self.all = [first, *(maker.unit(number) for number in range(1, count))]
+        forms, rows = _forms(first), count * first.size
+        self.arrays = arrays_in(bytearray(size_of(*forms, rows)), *forms, rows)
 
     def step(self) -> None:
         step_all(self.all, self.arrays, 0)
 
     def reset(self, seeds: Sequence[int]) -> None:
         for at, (each, seed) in enumerate(zip(self.all, seeds, strict=True)):
-            self.arrays.observation[at] = each.reset(seed)
+            self.arrays.observation[each.size * at : each.size * (at + 1)] = each.reset(seed)
 
     def check(self) -> list[str]:
         return self.all[0].check()
@@ -96,7 +99,7 @@ class Here(Group):
 class _Worker:
     process: subprocess.Popen[bytes]
     number: int
-    rows: range
+    units: range
     rest: bytes = b""
     """The beginning of an answer."""
 
@@ -109,21 +112,21 @@ class Processes(Group):
     They end with `close`, with this object, and with this process, even where it is killed.
     """
 
-    def __init__(self, maker: Maker, first: Single, count: int, *, workers: int, seconds: float) -> None:
+    def __init__(self, maker: Maker, first: Unit, count: int, *, workers: int, seconds: float) -> None:
         self.processes: list[subprocess.Popen[bytes]] = []
         self._failure: WorkerError | None = None
         self._seconds, self._begun = seconds, False
         self._selector = selectors.DefaultSelector()
         self._finalizer = weakref.finalize(self, _stop, os.getpid(), self.processes, self._selector)
-        forms = _forms(first)
+        forms, rows = _forms(first), count * first.size
         workers = min(workers, count)
         marks = [count * at // workers for at in range(workers + 1)]
         self._workers: list[_Worker] = []
         try:
-            with nameless_file(size := size_of(*forms, count)) as handle:
-                self.arrays = arrays_in(mmap.mmap(handle, size), *forms, count)
+            with nameless_file(size := size_of(*forms, rows)) as handle:
+                self.arrays = arrays_in(mmap.mmap(handle, size), *forms, rows)
                 for begin, end in itertools.pairwise(marks):
-                    process = start(LAUNCH, handle, asdict(maker), forms, count, begin, end)
+                    process = start(LAUNCH, handle, asdict(maker), forms, rows, begin, end)
                     self.processes.append(process)
                     worker = _Worker(process, len(self._workers), range(begin, end))
                     self._workers.append(worker)
@@ -138,7 +141,7 @@ class Processes(Group):
         self._ask([STEP] * len(self._workers))
 
     def reset(self, seeds: Sequence[int]) -> None:
-        self._ask([_line("reset", [*w.rows], [seeds[at] for at in w.rows]) for w in self._workers])
+        self._ask([_line("reset", [*w.units], [seeds[at] for at in w.units]) for w in self._workers])
 
     def check(self) -> list[str]:
         found: list[str] = self._ask([_line("check"), *[_line("nothing")] * (len(self._workers) - 1)])[0]
@@ -148,7 +151,7 @@ class Processes(Group):
         return [state for part in self._ask([_line("state")] * len(self._workers)) for state in part]
 
     def load_state(self, states: Sequence[dict[str, Any]]) -> None:
-        self._ask([_line("load", [states[at] for at in worker.rows]) for worker in self._workers])
+        self._ask([_line("load", [states[at] for at in worker.units]) for worker in self._workers])
 
     def close(self) -> None:
         self._failure = self._failure or WorkerError("environments", "they were closed", "make them again")
@@ -194,8 +197,8 @@ class Processes(Group):
         return answer["found"]
 
     def _failed(self, worker: _Worker, problem: str) -> WorkerError:
-        rows = worker.rows
-        which = f"environment {rows[0]}" if len(rows) == 1 else f"environments {rows[0]} to {rows[-1]}"
+        units = worker.units
+        which = f"environment {units[0]}" if len(units) == 1 else f"environments {units[0]} to {units[-1]}"
         error = WorkerError(which, problem, _AGAIN)
         self._give_up(error)
         return error

@@ -1,4 +1,4 @@
-"""Any environment of Gymnasium's, N of them as one of ours."""
+"""Any environment of Gymnasium's, or game of PettingZoo's, many of them as one of ours. N agents in all."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from penstock.core.random import derive
 from penstock.rl.environment import Environment, Pixels, Step
 from penstock.rl.groups import Group, Here, Processes
 from penstock.rl.maker import Maker
-from penstock.rl.single import Form, Single
 from penstock.rl.spaces import Box, Discrete, Space
+from penstock.rl.unit import Form, Unit
 
 T = TypeVar("T")
 
@@ -26,7 +26,8 @@ _BEGUN, _SEED, _SEEN, _WORLDS = "begun", "seed", "seen", "worlds"
 
 @final
 class GymEnvironment(Environment):
-    """`count` environments in `workers` processes, or in this one where that is 0.
+    """`count` environments in `workers` processes, or in this one where that is 0; of games as many as have so many
+    agents, or just more.
 
     A process that does not answer for `seconds` is given up; in this process nobody watches the time. Where the
     environments can be restored they are saved as they are; else episodes begin anew, with other seeds. Raises
@@ -36,18 +37,20 @@ class GymEnvironment(Environment):
     def __init__(self, maker: Maker, *, count: int, workers: int = 0, seconds: float = SECONDS) -> None:
         if count < 1 or workers < 0:
             raise RecipeError("environments", f"{count} of them in {workers} processes", "give 1 or more, in 0 or more")
-        first = Single(maker, 0)
-        self.count, self.exact = count, first.exact
+        first = maker.unit(0)
+        self.agents, self.exact = first.agents, first.exact
+        self._units = -(-count // first.size)
+        self.count = self._units * first.size
         self.observation, self.action = space_of(first.observation), space_of(first.action)
         self.limit = first.limit
         self.speed = float(first.env.metadata.get("render_fps") or self.speed)
         self.group: Group
         if workers:
-            self.group = Processes(maker, first, count, workers=workers, seconds=seconds)
+            self.group = Processes(maker, first, self._units, workers=workers, seconds=seconds)
             first.env.close()
         else:
-            self.group = Here(maker, first, count)
-        self._shown = first if maker.shown else None
+            self.group = Here(maker, first, self._units)
+        self._shown: Unit | None = first if maker.shown else None
         self._seed, self._begun = 0, 0
         self._lost = False
 
@@ -80,7 +83,7 @@ class GymEnvironment(Environment):
             self.exact = False  # of what comes now, nothing continues what was
             return self._begin()
         worlds = json.loads(state[_WORLDS].numpy().tobytes())
-        if len(worlds) != self.count or state[_SEEN].shape != self.group.arrays.observation.shape:
+        if len(worlds) != self._units or state[_SEEN].shape != self.group.arrays.observation.shape:
             problem = f"it holds {len(worlds)} environments that show {tuple(state[_SEEN].shape[1:])}"
             raise CheckpointError("environments", problem, "resume with the recipe that wrote it")
         self.group.load_state(worlds)
@@ -90,7 +93,7 @@ class GymEnvironment(Environment):
     def watch(self, which: int) -> None:
         if self._shown is None or not isinstance(self.group, Here):
             raise self._unseen()
-        self._shown = self.group.all[which]
+        self._shown = self.group.all[which // self.size]
         self._shown.watch()
 
     def picture(self) -> Pixels:
@@ -111,7 +114,7 @@ class GymEnvironment(Environment):
 
     def _begin(self) -> Tensor:
         """Begin all episodes, with seeds that were not used before."""
-        keys = [derive(self._seed, "environment", self._begun, at) % (1 << 31) for at in range(self.count)]
+        keys = [derive(self._seed, "environment", self._begun, at) % (1 << 31) for at in range(self._units)]
         self._begun += 1
         self._watched(lambda: self.group.reset(keys))
         return torch.from_numpy(self.group.arrays.observation.copy())

@@ -1,4 +1,7 @@
-"""Which environment of Gymnasium's kind to make, in whichever process. Nothing heavy is imported: workers run this."""
+"""Which environment of Gymnasium's kind to make, or game of PettingZoo's, in whichever process.
+
+Nothing heavy is imported: workers run this.
+"""
 
 from __future__ import annotations
 
@@ -13,9 +16,13 @@ from typing import Any, Literal, final
 import gymnasium
 
 from penstock.core.errors import RecipeError, suggest
+from penstock.rl.parallel import named_game, parallel_game, parallel_kinds
+from penstock.rl.single import Single
+from penstock.rl.team import Team
+from penstock.rl.unit import Unit
 
-Made = tuple[gymnasium.Env[Any, Any], int | None]
-"""An environment without a time limit, and the limit."""
+Made = tuple[Any, int | None]
+"""An environment of Gymnasium's without a time limit, or a game of PettingZoo's; and the limit."""
 
 _INSTALL = "install that; of Gymnasium's own: pip install 'penstock[environments,mujoco,atari]'"
 _MODES = {"pixels": ("rgb_array",), "letters": ("ansi", "rgb_array")}
@@ -25,7 +32,7 @@ _MODES = {"pixels": ("rgb_array",), "letters": ("ansi", "rgb_array")}
 @final
 @dataclass(frozen=True, kw_only=True)
 class Maker:
-    """Which environment to make: its `name` in Gymnasium's register with its `options`.
+    """Which environment to make: its `name` in Gymnasium's register, or a game of PettingZoo's, with its `options`.
 
     From a `module`, a Python file or what can be imported, `name` is a class in it, or what it registers; its code is
     run, so it must be trusted. `limit` replaces the number of steps after which an episode is cut off. What is `shown`
@@ -39,6 +46,12 @@ class Maker:
     limit: int | None = None
     shown: Literal["", "pixels", "letters"] = ""
     lives: bool = False
+
+    def unit(self, number: int) -> Unit:
+        """The environment, or the game, that is the `number`-th of many. Raises as `make`, and as `Unit` does."""
+        env, limit = self.make()
+        kind = Single if isinstance(env, gymnasium.Env) else Team
+        return kind(env, limit, name=self.name, number=number)
 
     def make(self) -> Made:
         """The environment without a time limit, and the limit. Raises RecipeError where there is none of that name."""
@@ -54,7 +67,7 @@ class Maker:
         return self._made({**self.options, "render_mode": mode})
 
     def _made(self, options: dict[str, Any]) -> Made:
-        found = class_in(self.module, self.name, gymnasium.Env) if self.module else None
+        found = class_in(self.module, self.name, gymnasium.Env, *parallel_kinds()) if self.module else None
         try:
             if found is not None:
                 return found(**options), self.limit
@@ -63,6 +76,8 @@ class Maker:
 
                 register()
                 return Atari(self.name, lives=self.lives, **options), self.limit
+            if self.module is None and named_game(self.name):
+                return parallel_game(self.name, options), self.limit
             spec = gymnasium.spec(self.name)
             env = gymnasium.make(spec, max_episode_steps=-1, disable_env_checker=True, **options)
         except (gymnasium.error.Error, ModuleNotFoundError) as error:

@@ -25,7 +25,7 @@ class Wrapper(Environment, ABC):
         self.inner = inner
         self.observation, self.action = inner.observation, inner.action
         self.count, self.device, self.exact = inner.count, inner.device, inner.exact
-        self.speed = inner.speed
+        self.agents, self.speed = inner.agents, inner.speed
 
     def begun(self, observation: Tensor) -> Tensor:
         """What is seen where all episodes begin, for what the inner one shows."""
