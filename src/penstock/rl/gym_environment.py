@@ -13,7 +13,7 @@ from penstock.core.errors import CheckpointError, RecipeError, WorkerError
 from penstock.core.random import derive
 from penstock.rl.environment import Environment, Pixels, Step
 from penstock.rl.groups import Group, Here, Processes
-from penstock.rl.maker import Maker
+from penstock.rl.maker import Maker, metadata_of
 from penstock.rl.spaces import Box, Discrete, Space
 from penstock.rl.unit import Form, Unit
 
@@ -43,7 +43,7 @@ class GymEnvironment(Environment):
         self.count = self._units * first.size
         self.observation, self.action = space_of(first.observation), space_of(first.action)
         self.limit = first.limit
-        self.speed = float(first.env.metadata.get("render_fps") or self.speed)
+        self.speed = float(metadata_of(first.env).get("render_fps") or self.speed)
         self.group: Group
         if workers:
             self.group = Processes(maker, first, self._units, workers=workers, seconds=seconds)

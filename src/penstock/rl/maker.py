@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
@@ -58,7 +59,7 @@ class Maker:
         env, limit = self._made(self.options)
         if not self.shown:
             return env, limit
-        modes = env.metadata.get("render_modes", ())
+        modes = metadata_of(env).get("render_modes", ())
         mode = next((mode for mode in _MODES[self.shown] if mode in modes), None)
         env.close()
         if mode is None:
@@ -88,6 +89,12 @@ class Maker:
         except TypeError as error:
             raise RecipeError(self.name, f"cannot be made ({error})", "give options that it has") from error
         return env, self.limit or spec.max_episode_steps
+
+
+def metadata_of(env: Any) -> Mapping[str, Any]:
+    """What an environment says of itself; PettingZoo's need not say anything."""
+    found: Mapping[str, Any] = getattr(env, "metadata", {})
+    return found
 
 
 def imported(module: str) -> ModuleType:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from penstock.run.report.markup import Html, Section, element, join, number, picture
-from penstock.run.report.named_curves import COLOURS, named_curves, series
+from penstock.run.report.named_curves import COLOURS, coloured_curves, named_curves, series
 from penstock.run.report.plots import Line
 from penstock.run.report.records import RunRecord
 
@@ -19,6 +19,7 @@ _CURVES = (
     ("epsilon", "Epsilon", "share of actions at random"),
 )
 """What the log of a training may have, the title, and what it is."""
+_OF_AGENT, _OTHER = "return_", ("return_deviation",)
 
 
 def acting(run: RunRecord) -> Section | None:
@@ -39,6 +40,7 @@ def acting(run: RunRecord) -> Section | None:
     plots.append(_figure("Discounted return", "that was expected at the beginning, and that came", judged))
     for name, title, note in _CURVES:
         plots.append(_figure(title, note, [(name, *frames_and(run, "train", name))]))
+    plots.append(_agents(run))
     found = [plot for plot in plots if plot is not None]
     if not found:
         return None
@@ -70,6 +72,18 @@ def frames_and(run: RunRecord, split: str, name: str) -> tuple[list[float], list
     epochs, values = series(run, split, name, "epoch")
     frames = run.data.splits.get("train", 1) if run.data is not None else 1
     return [epoch * frames for epoch in epochs], values
+
+
+def _agents(run: RunRecord) -> Html | None:
+    """What each of several agents got, which their mean does not tell of opponents."""
+    names = (
+        [name for name in run.evaluation.metrics if name.startswith(_OF_AGENT)] if run.evaluation is not None else []
+    )
+    curves = {name.removeprefix(_OF_AGENT): frames_and(run, "validation", name) for name in names if name not in _OTHER}
+    known = {name: points for name, points in curves.items() if points[0]}
+    if not known:
+        return None
+    return element("div", coloured_curves("acting-agents", "Return of each agent", known, "frames"))
 
 
 def _times_and(run: RunRecord) -> tuple[list[float], list[float]]:
