@@ -48,6 +48,8 @@ MOST_TOLD = 8
 """Agents, beyond which their returns are not told one by one."""
 SMALL_PICTURE = 36
 """Pixels a side below which the strides of Atari's networks leave nothing."""
+SMALLEST_PICTURE = 5
+"""Pixels a side below which no convolutions are made."""
 
 
 def check_spaces(algorithm: str, seen: Space, done: Space) -> None:
@@ -70,7 +72,8 @@ def usual_network(algorithm: str, seen: Space) -> str:
     """By what is seen."""
     if algorithm in TABLES:
         return "table"
-    return "cnn" if isinstance(seen, Box) and len(seen.shape) == 3 else "mlp"
+    picture = isinstance(seen, Box) and len(seen.shape) == 3 and min(seen.shape[1:]) >= SMALLEST_PICTURE
+    return "cnn" if picture else "mlp"
 
 
 def make_objective(recipe: Control, seen: Space, done: Space, agents: Sequence[str] = ()) -> Acting:
