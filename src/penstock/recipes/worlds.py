@@ -233,11 +233,15 @@ _MARKETS: dict[str, Callable[[int], Prices]] = {
 
 
 def _prices(recipe: Control) -> Prices:
+    given = recipe.trading
     if recipe.data in _MARKETS and not Path(recipe.data).exists():
+        for setting in ("close", "volume"):
+            if getattr(given, setting) is not None:
+                raise RecipeError(f"trading.{setting}", f"{recipe.data} has no columns", "leave it out")
         return _MARKETS[recipe.data](0)
     from penstock.kinds.prices import read_prices  # with pandas, which takes longer than a pole to be balanced
 
-    return read_prices(Path(recipe.data)).prices
+    return read_prices(Path(recipe.data), close=given.close, volume=given.volume).prices
 
 
 def days_of(count: int, part: str, window: int) -> tuple[int, int]:
