@@ -149,7 +149,7 @@ class Control(Recipe):
         for name in supplied.names():
             raise RecipeError(name, "an object cannot be acted in, nor taught by itself", "name --env and --model")
         wanted = self._with_env()
-        worlds = worlds_of(wanted, device)
+        worlds = worlds_of(wanted, device, ranks)
         seen, done, looks = worlds.tried()
         recipe = resolved(wanted, seen, done, own=worlds.own, world=worlds.usual)
         worlds = replace(worlds, recipe=recipe)

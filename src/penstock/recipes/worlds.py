@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal
 import torch
 
 from penstock.core.errors import DataError, RecipeError, suggest
+from penstock.core.ranks import ALONE, Ranks
 from penstock.recipes.world_settings import TradingSettings
 from penstock.rl.bounded import BoundedActions
 from penstock.rl.cartpole import CartPole
@@ -54,6 +55,7 @@ class Worlds:
     recipe: Control
     device: torch.device
     prices: Prices | None
+    ranks: Ranks = ALONE
 
     @property
     def fingerprint(self) -> str:
@@ -166,12 +168,12 @@ class Worlds:
         found = self._bounded(self._seen(self.bare("train", count)), bounded)
         moments = None
         if self.recipe.world.normalise:
-            found = NormalisedObservations(found)
+            found = NormalisedObservations(found, ranks=self.ranks)
             moments = found.moments
         if self._chosen("clip_rewards"):
             found = ClippedRewards(found)
         if self.recipe.world.normalise_rewards:
-            found = NormalisedRewards(found, discount=self.recipe.discount)
+            found = NormalisedRewards(found, discount=self.recipe.discount, ranks=self.ranks)
         return found, moments
 
     def to_judge(
@@ -199,7 +201,7 @@ class Worlds:
         return BoundedActions(world) if bounded and isinstance(world.action, Box) else world
 
 
-def worlds_of(recipe: Control, device: torch.device) -> Worlds:
+def worlds_of(recipe: Control, device: torch.device, ranks: Ranks = ALONE) -> Worlds:
     """Raises RecipeError for a name that is no environment's, DataError for prices that are none."""
     name = recipe.env
     if own_code(name) and not recipe.trust_env:
@@ -215,7 +217,7 @@ def worlds_of(recipe: Control, device: torch.device) -> Worlds:
             raise RecipeError(
                 f"trading.{setting}", f"in {name} nothing is traded", "leave it out, or give --env trading"
             )
-    return Worlds(recipe, device, _prices(recipe) if name == TRADING else None)
+    return Worlds(recipe, device, _prices(recipe) if name == TRADING else None, ranks)
 
 
 def own_code(env: str) -> tuple[str, str] | None:
