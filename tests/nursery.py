@@ -101,6 +101,7 @@ def make_deadly(n: int) -> None:
 def live(asked: dict[str, Any], called: Callable[..., Any] | None) -> int:
     """What the forked process does; returns its exit code."""
     resource.setrlimit(resource.RLIMIT_CPU, (30, 30))  # seconds: a training without end is killed
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where the tests were started in the background
     os.chdir(asked["folder"])
     os.environ["PENSTOCK_CACHE"] = f"{asked['folder']}-cache"
     nothing = os.open(os.devnull, os.O_RDWR)

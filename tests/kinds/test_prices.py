@@ -47,7 +47,7 @@ def test_columns_can_be_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("a,b\n1,x\n2,y\n", "no column is called close or price .there are: a.; call one so"),
+        ("a,b\n1,x\n2,y\n", "no column is called close or price .there are: a.; name it: --trading.close COLUMN"),
         ("date,close\n2024-01-01,1\n2024-01-02,0\n", "行情.csv:3: 'close' is 0, where it should be above 0"),
         ("close,volume\n1,1\n2,-1\n", "行情.csv:3: 'volume' is -1, where it should be 0 or more"),
         ("close\n1\nmuch\n", "行情.csv:3: column .close. holds .much."),

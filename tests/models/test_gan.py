@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from functools import partial
+from itertools import pairwise
 
 import pytest
 import torch
@@ -22,7 +23,7 @@ from penstock.models.discriminator import (
     PlainHead,
     ProjectionHead,
 )
-from penstock.models.generator import DenseGenerator, Generator, doublings
+from penstock.models.generator import DenseGenerator, Generator, growing
 from penstock.models.residual_gan import DownBlock, ResidualGenerator, ResidualTrunk, UpBlock
 from penstock.nn.picture_attention import PictureAttention
 
@@ -61,14 +62,15 @@ def test_pictures_of_any_size(name: str, size: int) -> None:
 
 
 def test_sides_double_to_the_size_or_a_little_more() -> None:
-    assert doublings(28) == (7, 2)
-    assert doublings(32) == (4, 3)
-    assert doublings(64) == (4, 4)
-    assert doublings(8) == (4, 1)
+    assert growing(28) == [4, 7, 14, 28]
+    assert growing(32) == [4, 8, 16, 32]
+    assert growing(33) == [3, 5, 9, 17, 33]
+    assert growing(8) == [4, 8]
     for size in range(8, 65):
-        side, times = doublings(size)
-        assert 4 <= side <= 7
-        assert size <= side * 2**times < size + 2**times
+        sides = growing(size)
+        assert 3 <= sides[0] <= 4
+        assert sides[-1] == size
+        assert all(2 * before - after in (0, 1) for before, after in pairwise(sides))
 
 
 @pytest.mark.parametrize("attention", [0, 14])
@@ -94,8 +96,8 @@ def test_gradients_reach_every_parameter_through_the_discriminator(name: str, at
 def test_dcgan_doubles_channels_where_it_halves_sides() -> None:
     made = DCGANGenerator(inputs=5, channels=1, size=28, width=16)
     shapes = [tuple(m.weight.shape) for m in made.modules() if isinstance(m, nn.ConvTranspose2d)]
-    assert shapes == [(32, 16, 4, 4), (16, 1, 4, 4)]
-    assert made.first.weight.shape == (32 * 49, 5)
+    assert shapes == [(64, 32, 4, 4), (32, 16, 4, 4), (16, 1, 4, 4)]
+    assert made.first.weight.shape == (64 * 16, 5)
     trunk = DCGANTrunk(channels=3, size=64, width=16)
     assert [m.weight.shape[0] for m in trunk.modules() if isinstance(m, nn.Conv2d)] == [16, 32, 64, 128, 128]
     assert trunk.outputs == 128 * 16
@@ -103,13 +105,13 @@ def test_dcgan_doubles_channels_where_it_halves_sides() -> None:
 
 def test_dcgan_from_its_weights() -> None:
     torch.manual_seed(0)
-    made = DCGANGenerator(inputs=5, channels=1, size=12, width=4, norm=nn.Identity).double()
+    made = DCGANGenerator(inputs=5, channels=1, size=8, width=4, norm=nn.Identity).double()
     w0, b0, w1, b1 = made.parameters()
     code = torch.randn(3, 5, dtype=torch.float64)
-    x = functional.linear(code, w0, b0).reshape(3, 4, 6, 6)
+    x = functional.linear(code, w0, b0).reshape(3, 4, 4, 4)
     expected = functional.conv_transpose2d(x.relu(), w1, b1, stride=2, padding=1).tanh()
     torch.testing.assert_close(made(code), expected, rtol=1e-12, atol=1e-12)
-    trunk = DCGANTrunk(channels=1, size=12, width=4).double()
+    trunk = DCGANTrunk(channels=1, size=8, width=4).double()
     w, b, again, shift = trunk.parameters()
     half = functional.leaky_relu(functional.conv2d(x[:, :1].repeat(1, 1, 2, 2), w, b, 2, 1), 0.2)
     expected = functional.leaky_relu(functional.conv2d(half, again, shift, 1, 1), 0.2).flatten(1)
@@ -181,7 +183,7 @@ def test_dcgan_weights_start_small() -> None:
             lambda: DCGANTrunk(channels=1, size=28, attention=8),
             "no side of 8 pixels for attention; choose one of: 14, 7",
         ),
-        (lambda: DCGANGenerator(inputs=5, channels=1, size=28, attention=28), "choose one of: 7, 14"),
+        (lambda: DCGANGenerator(inputs=5, channels=1, size=28, attention=28), "choose one of: 4, 7, 14"),
         (lambda: ResidualGenerator(inputs=5, channels=1, size=32, attention=4), "choose one of: 8, 16, 32"),
         (lambda: ResidualTrunk(channels=1, size=32, attention=32), "choose one of: 16, 8"),
         (lambda: generator("dcgan")(torch.zeros(1, 6)), "5 numbers of a code and was given 6"),

@@ -125,7 +125,7 @@ def test_a_memory_of_many_steps_fades_to_a_third_within_as_many() -> None:
     assert 2 <= steps.min() < 3
     assert 99 < steps.max() <= 100
     assert steps.mean().item() == pytest.approx(51, abs=1.5)
-    with pytest.raises(ValueError, match=r"LSTM: a memory of 2 steps; it must be of 3 or more"):
+    with pytest.raises(RecipeError, match="LSTM: memory is 2; give a number of steps of at least 3"):
         LSTM(inputs=1, width=4, memory=2)
 
 

@@ -139,6 +139,19 @@ def test_how_one_trades_is_a_setting(prices: Callable[..., Path], tmp_path: Path
     assert (world.first, world.last) == (20 + int(0.8 * 159), 179)
 
 
+def test_columns_of_prices_can_be_named(penstock: Command, here: Path, prices: Callable[..., Path]) -> None:
+    path = prices(here / "p.csv", 180)
+    head, *lines = path.read_text(encoding="utf-8").splitlines()
+    path.write_text("\n".join([head.replace("close", "paid").replace("volume", "shares"), *lines]), encoding="utf-8")
+    penstock("train control --data p.csv").refused(3, "p.csv", "--trading.close")
+    named = {"trading.close": "paid", "trading.window": 20}
+    for volume, numbers in (({}, 21), ({"trading.volume": "shares"}, 41)):
+        world = bare(built(data=str(path), env="trading", **named, **volume).held_out["test"].environment)  # type: ignore[attr-defined]
+        assert world.observation.shape == (numbers,)
+    penstock("train control --data p.csv --trading.close payd").refused(3, "p.csv", "'payd'", "'paid'")
+    penstock("train control --env trading --trading.close paid").refused(2, "trading.close", "no columns")
+
+
 @pytest.mark.usefixtures("no_report")
 def test_prices_by_their_own_name_and_the_report(penstock: Command, here: Path, prices: Callable[..., Path]) -> None:
     prices(here / "p.csv", 180)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -117,6 +118,15 @@ def test_a_table_for_each(learners: str) -> None:
     """Numbered states, and one by one, as the tabular algorithms learn; a mark makes one table two."""
     found = learned("Dilemma", **QUICK, **{"frames": 1000, "team.learners": learners, "optim.lr": 0.1})
     assert (found["return_ann"], found["return_bob"]) == (1, 1)
+
+
+@pytest.mark.usefixtures("no_report")
+def test_the_game_of_the_guide(here: Path) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "teams.md").read_text(encoding="utf-8")
+    (text,) = re.findall(r"^```python\n(.*?)^```$", page, re.M | re.S)
+    (here / "dilemma.py").write_text(text, encoding="utf-8")
+    run = api.train("control", env="dilemma.py", trust_env=True, quiet=True, threads=1, **QUICK, **PPO)
+    assert run.evaluate()["return"] == 1
 
 
 def built(**settings: Any) -> Job:

@@ -61,7 +61,7 @@ def test_what_is_said_of_games(tmp_path: Path) -> None:
     assert "one-ply" in table
     assert "--v:0.700" in table
     assert "<b>x</b>" not in text
-    assert "Points over positions: one-ply from 0.5000 to 1." in text
+    assert "Points over positions: one-ply from 0.5 to 1." in text
     assert 'id="balance"' not in text  # policy and value do not play against each other
 
 

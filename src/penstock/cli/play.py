@@ -45,6 +45,9 @@ class Play(Verb):
     runs: Annotated[str, Field(description="the folder of all runs")] = "runs"
 
 
+OF_WORLDS, OF_GAMES = ("episodes", "seed", "sampled", "window", "output"), ("second",)
+
+
 def run(words: Sequence[str]) -> int:
     """Show the episodes."""
     given = Play.read(words)
@@ -60,19 +63,11 @@ def run(words: Sequence[str]) -> int:
         check_film(place)
     loaded = load(given.run, runs=given.runs, trust_env=given.trust_env)
     if loaded.recipe.task == "selfplay":
-        _alone(
-            given,
-            "there is a game to be played, and nothing to look at",
-            "episodes",
-            "seed",
-            "sampled",
-            "window",
-            "output",
-        )
+        given.refuse(OF_WORLDS, "there is a game to be played, and nothing to look at")
         typed = (line.decode("utf-8", "replace") for line in sys.stdin.buffer)
         loaded.against(typed, print, second=given.second)
         return 0
-    _alone(given, "there is no game in which somebody begins", "second")
+    given.refuse(OF_GAMES, "there is no game in which somebody begins")
     letters = place is None and not given.window
     acts = loaded.play(episodes=given.episodes, seed=given.seed, sampled=given.sampled, letters=letters)
     if place is not None:
@@ -89,13 +84,6 @@ def run(words: Sequence[str]) -> int:
 
         in_terminal(acts, acts.rate)
     return 0
-
-
-def _alone(given: Play, why: str, *others: str) -> None:
-    """Raises RecipeError for the first flag among those that have no meaning here."""
-    for name in others:
-        if name in given.model_fields_set:
-            raise RecipeError(f"--{name}", why, "leave it out")
 
 
 def _told(frames: Iterable[Frame]) -> Iterator[Frame]:

@@ -82,13 +82,11 @@ def run(words: Sequence[str]) -> int:
 
     trained = load(given.run, runs=given.runs)
     makes = isinstance(trained.trained, Maker)
-    for name in OF_TEXTS if makes else OF_PICTURES:
-        if name in given.model_fields_set:
-            problem = "this model writes no texts" if makes else "this model makes no pictures"
-            raise RecipeError(f"--{name.replace('_', '-')}", problem, "leave it out")
     if makes:
+        given.refuse(OF_TEXTS, "this model writes no texts")
         _make(trained, given)
     else:
+        given.refuse(OF_PICTURES, "this model makes no pictures")
         _write(trained, given, known)
     return 0
 

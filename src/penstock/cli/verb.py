@@ -36,3 +36,9 @@ class Verb(Settings):
             if first["type"] == "missing":
                 raise RecipeError(name.upper(), "it is missing", f"usage: {cls.usage}") from None
             raise RecipeError(f"--{name}", f"{first['input']!r} cannot be used", in_our_words(first["msg"])) from None
+
+    def refuse(self, names: Sequence[str], why: str) -> None:
+        """Raises RecipeError for the first of these that was given, though it has no meaning here."""
+        for name in names:
+            if name in self.model_fields_set:
+                raise RecipeError(f"--{name.replace('_', '-')}", why, "leave it out")

@@ -41,9 +41,13 @@ class Best:
         self._tensors = {name: tensor.clone() for name, tensor in objective.state_dict().items()}
         return True
 
-    def reached(self, goal: float) -> bool:
-        """Whether the best value so far is as good as that."""
-        return (self.value - goal) * self._sign >= 0  # never, while it is nan
+    def enough(self, patience: int | None, until: float | None) -> str | None:
+        """Why to look no longer: nothing better for so many evaluations, or a value as good as was wanted."""
+        if patience is not None and self.waited >= patience:
+            return f"{self.monitor} had not become better for {patience} evaluations"
+        if until is not None and (self.value - until) * self._sign >= 0:  # never, while it is nan
+            return f"{self.monitor} had reached {until:g}"
+        return None
 
     def restore(self, objective: nn.Module) -> None:
         """Give the objective its best weights; without any evaluation it keeps those it has."""

@@ -261,11 +261,7 @@ class Engine:
         """Why the loop is to be left, if it is."""
         if self._agreement.signal:
             raise self._agreement.interrupted()
-        if self.plan.patience is not None and self.best.waited >= self.plan.patience:
-            return f"{self.plan.monitor} had not become better for {self.plan.patience} evaluations"
-        if self.plan.until is not None and self.best.reached(self.plan.until):
-            return f"{self.plan.monitor} had reached {self.plan.until:g}"
-        return ended
+        return self.best.enough(self.plan.patience, self.plan.until) or ended
 
     def _take_final_weights(self) -> None:
         self._final = True

@@ -46,7 +46,8 @@ def read_prices(path: Path, *, close: str | None = None, volume: str | None = No
     if close is None:
         numeric = [name for name in names if pd.to_numeric(frame[name], errors="coerce").notna().mean() > 0.9]
         listed = ", ".join(numeric) or "none of them holds numbers"
-        raise DataError(path, f"no column is called close or price (there are: {listed})", "call one so")
+        problem = f"no column is called close or price (there are: {listed})"
+        raise DataError(path, problem, "name it: --trading.close COLUMN")
     for name in (close, *([volume] if volume else [])):
         if name not in names:
             raise DataError(path, f"there is no column {name!r}", suggest(name, names))

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from penstock.core.errors import RecipeError
 from penstock.models.discriminator import FeatureTrunk
-from penstock.models.generator import doublings, leaky
+from penstock.models.generator import Cut, growing, leaky
 from penstock.nn.picture_attention import PictureAttention
 from penstock.nn.sizes import require_given, require_sizes
 
@@ -41,30 +41,28 @@ class DCGANGenerator(nn.Module):
         super().__init__()
         require_sizes("DCGANGenerator", inputs=inputs, channels=channels, width=width)
         require_side("DCGANGenerator", size)
-        self.size = size
-        side, times = doublings(size)
-        sides = [side * 2**i for i in range(times)]
-        require_attention("DCGANGenerator", attention, sides)
-        widths = [width * 2 ** (times - 1 - i) for i in range(times)]
+        side, *larger = sides = growing(size)
+        require_attention("DCGANGenerator", attention, sides[:-1])
+        widths = [width * 2**i for i in reversed(range(len(larger)))]
         self.first = nn.Linear(inputs, widths[0] * side**2)
         self.shape = (widths[0], side, side)
         stages: list[nn.Module] = []
-        for at, before, after in zip(sides, widths, [*widths[1:], channels], strict=True):
+        for at, then, before, after in zip(sides, larger, widths, [*widths[1:], channels], strict=False):
             stages += [norm(before), nn.ReLU()]
             if at == attention:
                 stages.append(PictureAttention(before))
-            stages.append(nn.ConvTranspose2d(before, after, 4, stride=2, padding=1))
+            stages += [nn.ConvTranspose2d(before, after, 4, stride=2, padding=1), Cut(then)]
         self.stages = nn.Sequential(*stages)
         small_normal_(self)
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.first(x).unflatten(1, self.shape)  # (B, C', side, side)
-        made: Tensor = self.stages(x)[:, :, : self.size, : self.size]
+        made: Tensor = self.stages(x)
         return made.tanh()
 
 
 class DCGANTrunk(FeatureTrunk):
-    """Strided convolutions that halve a picture until 7 pixels a side or fewer are left: (B, C, H, W) to (B, F).
+    """Strided convolutions that halve a picture until 4 pixels a side or fewer are left: (B, C, H, W) to (B, F).
 
     The first layer has `width` channels and no normalisation, each after it twice as many. One more of 3 x 3, as in
     Miyato et al. 2018, table 3, looks at what is left: without it, small pictures would be judged almost linearly, and
@@ -81,7 +79,7 @@ class DCGANTrunk(FeatureTrunk):
         sides: list[int] = []
         stages: list[nn.Module] = []
         side, before = size, channels
-        while side > 7:
+        while side > 4:
             side, after = side // 2, before * 2 if sides else width
             stages.append(nn.Conv2d(before, after, 4, stride=2, padding=1))
             if sides:

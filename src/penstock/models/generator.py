@@ -55,9 +55,23 @@ def leaky() -> nn.Module:
     return nn.LeakyReLU(0.2)
 
 
-def doublings(size: int) -> tuple[int, int]:
-    """The side, 7 at most, from which a picture grows by doubling, and how often; what is too much is cut off."""
-    times = 0
-    while size > 7:
-        size, times = -(-size // 2), times + 1
-    return size, times
+def growing(size: int) -> list[int]:
+    """The sides of a picture that grows by doubling, from 4 pixels or fewer to `size`; what is too much is cut off.
+
+    Radford, Metz and Chintala 2016 begin with 4 as well: what begins with more has too few layers to tell shapes apart.
+    """
+    sides = [size]
+    while sides[0] > 4:
+        sides.insert(0, -(-sides[0] // 2))
+    return sides
+
+
+class Cut(nn.Module):
+    """Cuts pictures off at the right and below: (B, C, H, W) to (B, C, side, side)."""
+
+    def __init__(self, side: int) -> None:
+        super().__init__()
+        self.side = side
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x[:, :, : self.side, : self.side]

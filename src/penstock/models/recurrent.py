@@ -8,6 +8,7 @@ from typing import final
 import torch
 from torch import Tensor, nn
 
+from penstock.core.errors import RecipeError
 from penstock.models.trunk import Carry, Causal
 from penstock.nn.sizes import require_dropout, require_given, require_sizes
 
@@ -101,7 +102,7 @@ class LSTM(Recurrent):
     ) -> None:
         _require("LSTM", inputs, width, layers, dropout)
         if memory is not None and memory < 3:
-            raise ValueError(f"LSTM: a memory of {memory} steps; it must be of 3 or more")
+            raise RecipeError("LSTM", f"memory is {memory}", "give a number of steps of at least 3")
         super().__init__(nn.LSTM(inputs, width, layers, batch_first=True, dropout=dropout if layers > 1 else 0.0))
         for layer in range(layers):
             gates = self.cells.get_parameter(f"bias_ih_l{layer}").detach().view(4, width)

@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from penstock.models.dcgan import Norm, require_attention, require_side
 from penstock.models.discriminator import FeatureTrunk
-from penstock.models.generator import doublings
+from penstock.models.generator import Cut, growing
 from penstock.nn.initialise import normal_
 from penstock.nn.picture_attention import PictureAttention
 from penstock.nn.sizes import require_given, require_sizes
@@ -75,23 +75,22 @@ class ResidualGenerator(nn.Module):
         super().__init__()
         require_sizes("ResidualGenerator", inputs=inputs, channels=channels, width=width)
         require_side("ResidualGenerator", size)
-        self.size = size
-        side, times = doublings(size)
+        side, *larger = growing(size)
         self.shape = (width, side, side)
         self.first = nn.Linear(inputs, width * side**2)
         normal_(self.first, 1.0)
-        require_attention("ResidualGenerator", attention, [side * 2**i for i in range(1, times + 1)])
+        require_attention("ResidualGenerator", attention, larger)
         blocks: list[nn.Module] = []
-        for at in range(1, times + 1):
-            blocks.append(UpBlock(width, width, norm))
-            if side * 2**at == attention:
+        for then in larger:
+            blocks += [UpBlock(width, width, norm), Cut(then)]
+            if then == attention:
                 blocks.append(PictureAttention(width))
         self.blocks = nn.Sequential(*blocks)
         self.norm, self.last = norm(width), _conv(width, channels, 3, 1.0)
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.blocks(self.first(x).unflatten(1, self.shape))  # (B, width, H, W)
-        made: Tensor = self.last(self.norm(x).relu())[:, :, : self.size, : self.size]
+        made: Tensor = self.last(self.norm(x).relu())
         return made.tanh()
 
 

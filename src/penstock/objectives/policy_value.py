@@ -16,7 +16,8 @@ from penstock.core.shared import rows
 from penstock.models.policy_value import PolicyValue
 
 NOTES = ("policy_loss", "value_loss", "entropy")
-_JUDGED = ("opponent", "first", "result", "length", "policy_loss", "value_loss")
+JUDGED = ("opponent", "first", "result", "length", "policy_loss", "value_loss")
+"""What is told of each game that judges a player."""
 
 
 @final
@@ -62,10 +63,10 @@ class PolicyAndValue(Objective):
         moves, and both parts of the loss where the model was asked, (B,) each; they are the records. Raises DataError
         where no game was played.
         """
-        found = rows(source, lambda batch: tuple(batch[name] for name in _JUDGED))
+        found = rows(source, lambda batch: tuple(batch[name] for name in JUDGED))
         if not found:
             raise DataError("evaluation", "no game was played", "play at least one")
-        records = {name: torch.cat(parts).double().cpu() for name, *parts in zip(_JUDGED, *found, strict=True)}
+        records = {name: torch.cat(parts).double().cpu() for name, *parts in zip(JUDGED, *found, strict=True)}
         result = records["result"]
         policy_loss, value_loss = (float(records[name].mean()) for name in ("policy_loss", "value_loss"))
         metrics = {"return": float(result.mean()), "episode_length": float(records["length"].mean())}

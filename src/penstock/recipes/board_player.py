@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,14 +14,14 @@ from penstock.core.errors import CheckpointError, DataError
 from penstock.core.objective import Evaluation
 from penstock.core.random import derive
 from penstock.engine.device import precision_of
-from penstock.objectives.policy_value import PolicyAndValue
+from penstock.objectives.policy_value import JUDGED, PolicyAndValue
 from penstock.recipes.board_rules import game_of, make_objective, make_opponents, make_search
 from penstock.recipes.trained import CONFIG, Trained, check_measured, configuration, load_weights
 from penstock.rl.acting import Actor
 from penstock.rl.boards.asking import asked
 from penstock.rl.boards.game import Positions
 from penstock.rl.boards.matches import Matches
-from penstock.rl.boards.search import Evaluate, Found
+from penstock.rl.boards.search import Found
 
 if TYPE_CHECKING:
     from penstock.recipes.selfplay import Selfplay
@@ -70,18 +69,11 @@ class BoardPlayer(Trained):
 
     def check_monitor(self, monitor: str) -> None:
         """Raises RecipeError where the monitored metric is not measured."""
-        fields = ("opponent", "first", "result", "length", "policy_loss", "value_loss")
-        check_measured(self.objective, Batch({name: torch.zeros(2) for name in fields}), monitor)
-
-    @contextlib.contextmanager
-    def asked(self) -> Iterator[Evaluate]:
-        """Inside, the network as a search asks it."""
-        with asked(Actor(self.objective, self.objective.tell), self.game, self.device) as evaluate:
-            yield evaluate
+        check_measured(self.objective, Batch({name: torch.zeros(2) for name in JUDGED}), monitor)
 
     def found(self, positions: Positions) -> Found:
         """What the search finds from positions that are not over."""
-        with self.asked() as evaluate:
+        with asked(Actor(self.objective, self.objective.tell), self.game, self.device) as evaluate:
             return self.search(self.game, positions, evaluate)
 
     def predict(self, given: Sequence[object], *, batch_size: int = 256) -> list[dict[str, Any]]:

@@ -68,9 +68,9 @@ class Control(Recipe):
         str,
         Field(
             min_length=1,
-            description="cartpole, pendulum, gridworld, trading, the name of one of Gymnasium's, such as Acrobot-v1, "
-            "of a game of PettingZoo's, such as mpe2/simple_spread_v3, "
-            "or your own: world.py, world.py:Name or module:Name; auto: trading where prices are given, else cartpole",
+            description="cartpole, pendulum, gridworld, trading, the name of one of Gymnasium's or PettingZoo's, such as "
+            "Acrobot-v1 or mpe2/simple_spread_v3, or your own: world.py, world.py:Name or module:Name; auto: trading "
+            "where prices are given, else cartpole",
         ),
     ] = "auto"
     trust_env: Annotated[
@@ -155,10 +155,9 @@ class Control(Recipe):
         for name in supplied.names():
             raise RecipeError(name, "an object cannot be acted in, nor taught by itself", "name --env and --model")
         wanted = self._with_env()
-        worlds = worlds_of(wanted, device)
+        worlds = worlds_of(wanted, device, ranks)
         tried = worlds.tried()
-        seen, done, agents = tried.seen, tried.done, tried.agents
-        together = max(len(agents), 1)
+        seen, done, agents, together = tried.seen, tried.done, tried.agents, max(len(tried.agents), 1)
         recipe = resolved(wanted, seen, done, own=worlds.own, world=worlds.usual, together=together)
         worlds = replace(worlds, recipe=recipe, together=together)
         assert recipe.environments is not None
@@ -253,7 +252,7 @@ class Control(Recipe):
             if self.env != "trading":
                 raise RecipeError("data", "a policy is judged in its environment", "leave --data out")
             chosen, part = self.model_copy(update={"data": str(other)}), "all days"
-        worlds = worlds_of(chosen, trained.device, max(len(trained.agents), 1))
+        worlds = worlds_of(chosen, trained.device, together=max(len(trained.agents), 1))
         if other is None and fingerprint != worlds.fingerprint:
             raise DataError(self.data, "the data have changed since this run", "restore them, or give --data")
         episodes = self.episodes(trained, worlds, part, self.measure.test)
@@ -272,13 +271,13 @@ class Control(Recipe):
     def notes(self, seen: Space, done: Space, agents: Sequence[str] = ()) -> dict[str, str]:
         """What is said before training, of a resolved recipe."""
         from penstock.recipes.control_rules import frames_of
+        from penstock.rl.spaces import described
 
         length = f", {frames_of(self, self.steps):,} frames in all" if self.steps else ""
         assert self.environments is not None
-        games = self.environments // max(len(agents), 1)
-        many = f"{games:,} at once" if games != 1 else "one"
+        many = f"{games:,} at once" if (games := self.environments // max(len(agents), 1)) != 1 else "one"
         return {
-            "environment": f"shows {_described(seen)}; to do: {_described(done)}; {many}",
+            "environment": f"shows {described(seen)}; to do: {described(done)}; {many}",
             **({"agents": f"{', '.join(agents)}; learners: {self.team.learners}"} if len(agents) > 1 else {}),
             "learns": f"by {self.algorithm}, {self.model}{length}",
             "judged": f"by {self.measure.validation} episodes as it learns, by {self.measure.test} at the end",
@@ -288,16 +287,6 @@ class Control(Recipe):
         """With an environment."""
         usual = "trading" if "data" in self.model_fields_set else "cartpole"
         return self.model_copy(update={"env": usual if self.env == "auto" else self.env})
-
-
-def _described(space: Space) -> str:
-    from penstock.rl.spaces import Discrete
-
-    if isinstance(space, Discrete):
-        return f"one of {space.count}"
-    if len(space.shape) == 1:
-        return f"{space.shape[0]} number{'s' if space.shape[0] != 1 else ''}"
-    return " x ".join(map(str, space.shape)) + " numbers"
 
 
 def _check(trained: Playing, monitor: str) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from penstock.core.settings import Settings
-from penstock.recipes.control_settings import GROUPS, ON_POLICY, TABLES, USUAL, Usual
+from penstock.recipes.control_settings import GROUPS, ON_POLICY, USUAL, Usual
 from penstock.recipes.controllers import check_spaces, usual_network
 from penstock.recipes.foreign import refuse_unused
 from penstock.recipes.worlds import TRADING
@@ -45,7 +45,7 @@ def resolved(
         "algorithm": algorithm,
         "model": usual_network(algorithm, seen) if recipe.model == "auto" else recipe.model,
         "environments": environments,
-        "optim": recipe.optim.model_copy(update=_optim(recipe, algorithm, usual)),
+        "optim": recipe.optim.model_copy(update=_optim(recipe, usual)),
         "world": _filled(recipe.world, {"normalise": numbers, "normalise_rewards": numbers and gathers, **world}),
         "net": _filled(recipe.net, {"activation": usual.activation, "layer_norm": usual.layer_norm}),
         "measure": _filled(
@@ -85,11 +85,12 @@ def frames_of(recipe: Control, steps: int) -> int:
     return round(steps / recipe.replay.batches * recipe.environments)
 
 
-def _optim(recipe: Control, algorithm: str, usual: Usual) -> dict[str, Any]:
+def _optim(recipe: Control, usual: Usual) -> dict[str, Any]:
     """Of tables, one step of plain descent is one of the tabular algorithms."""
     found: dict[str, Any] = {"lr": recipe.optim.lr or usual.lr, "weight_decay": recipe.optim.weight_decay or 0.0}
-    plain = algorithm in TABLES and "name" not in recipe.optim.model_fields_set
-    return found | ({"name": "sgd", "momentum": 0.0} if plain else {})
+    if "name" not in recipe.optim.model_fields_set:
+        found |= {"name": usual.optim} | ({"momentum": 0.0} if usual.optim == "sgd" else {})
+    return found
 
 
 def _length(recipe: Control, frames: int, *, given: set[str]) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -41,9 +41,14 @@ def every_nth(rate: float) -> int:
 
 def gif(pictures: Iterable[Pixels], rate: float) -> bytes:
     """An animation for web pages. A still picture may stand in place of many alike."""
-    frames = [Image.fromarray(p).convert("P", palette=Image.Palette.ADAPTIVE, colors=_COLOURS) for p in pictures]
-    file, pause = io.BytesIO(), max(round(100 / rate) * 10, 20)  # viewers know hundredths, and slow down below two
-    times = [pause] * (len(frames) - 1) + [_STILL]
+    pause = max(round(100 / rate) * 10, 20)  # viewers know hundredths, and slow down below two
+    return moving([Image.fromarray(picture) for picture in pictures], pause, _STILL)
+
+
+def moving(pictures: Sequence[Image.Image], pause: int, still: int) -> bytes:
+    """A .gif of pictures that stand for so many milliseconds each, and the last one for others."""
+    frames = [picture.convert("P", palette=Image.Palette.ADAPTIVE, colors=_COLOURS) for picture in pictures]
+    file, times = io.BytesIO(), [pause] * (len(frames) - 1) + [still]
     frames[0].save(file, "GIF", save_all=True, append_images=frames[1:], duration=times, loop=0)
     return file.getvalue()
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated
 
 from pydantic import Field
@@ -68,9 +68,6 @@ class SelfplayOptim(OptimSettings):
     """The optimizer and its learning-rate schedule."""
 
     lr: Annotated[float | None, Field(gt=0, description="peak learning rate; by the game if not given")] = None
-    weight_decay: Annotated[
-        float | None, Field(ge=0, description="on weights, not on biases or normalisation; by the update rule")
-    ] = None
 
 
 class JudgedSettings(Settings):
@@ -97,6 +94,19 @@ class UsualPlay:
     layers: int
 
 
+_LARGE = UsualPlay(
+    positions=120_000,
+    simulations=48,
+    drawn=12,
+    games=128,
+    moves=16,
+    rounds=4,
+    capacity=40_000,
+    batch_size=256,
+    lr=3e-3,
+    width=32,
+    layers=3,
+)
 USUAL: Mapping[str, UsualPlay] = {
     "tic-tac-toe": UsualPlay(
         positions=40_000,
@@ -111,32 +121,8 @@ USUAL: Mapping[str, UsualPlay] = {
         width=32,
         layers=2,
     ),
-    "connect-four": UsualPlay(
-        positions=120_000,
-        simulations=48,
-        drawn=12,
-        games=128,
-        moves=16,
-        rounds=4,
-        capacity=40_000,
-        batch_size=256,
-        lr=3e-3,
-        width=32,
-        layers=3,
-    ),
-    "go": UsualPlay(
-        positions=120_000,
-        simulations=48,
-        drawn=8,
-        games=128,
-        moves=16,
-        rounds=4,
-        capacity=40_000,
-        batch_size=256,
-        lr=3e-3,
-        width=32,
-        layers=3,
-    ),
+    "connect-four": _LARGE,
+    "go": replace(_LARGE, drawn=8),
 }
 
 

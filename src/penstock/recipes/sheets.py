@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import io
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +15,7 @@ from penstock.core.temporary import remove
 from penstock.engine.watcher import Watcher
 from penstock.kinds.drawing import png
 from penstock.recipes.creating import Creating
+from penstock.recipes.films import moving
 from penstock.recipes.grown import FILM, SHEETS, sheets_in
 
 if TYPE_CHECKING:
@@ -65,7 +65,4 @@ def film(paths: list[Path]) -> bytes:
     if len(paths) > MOST_FRAMES:
         chosen = np.linspace(0, len(paths) - 1, MOST_FRAMES).round().astype(int)
         paths = [paths[at] for at in chosen]
-    frames = [Image.open(path).convert("P", palette=Image.Palette.ADAPTIVE, colors=64) for path in paths]
-    file, times = io.BytesIO(), [MILLISECONDS] * (len(frames) - 1) + [LAST]
-    frames[0].save(file, "GIF", save_all=True, append_images=frames[1:], duration=times, loop=0)
-    return file.getvalue()
+    return moving([Image.open(path) for path in paths], MILLISECONDS, LAST)

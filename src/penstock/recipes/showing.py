@@ -120,7 +120,7 @@ def show(recipe: Control, trained: Playing, *, episodes: int, seed: int, sampled
     Raises RecipeError where the environment draws nothing, or not without more than is installed.
     """
     bounded = recipe.algorithm in ON_POLICY
-    worlds = worlds_of(recipe, trained.device, max(len(trained.agents), 1))
+    worlds = worlds_of(recipe, trained.device, together=max(len(trained.agents), 1))
     world, _ = worlds.to_judge("test", 1, trained.moments, bounded=bounded, shown=shown)
     act = trained.objective.act if sampled else trained.objective.best
     return Show(trained, world, act, derive(recipe.seed, "play", seed), episodes, precision=recipe.precision)

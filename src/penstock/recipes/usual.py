@@ -49,13 +49,9 @@ USUAL: Mapping[str, Choices] = {
     "energy": Choices(lr=1e-4, betas=(0.0, 0.999), width=32, measured=FEW),
     "diffusion": Choices(lr=1e-3, betas=(0.9, 0.999), measured=FEW),
 }
-"""Measured on small pictures and small machines; the papers' choices where those did not differ.
-
-Of `dcgan`, by Fréchet distance after as much computing each, some minutes on fashion-mnist: batch normalisation in
-both players, at rates of 2e-4, 5e-4 and 1e-3, reached 18, 11 and 8.5, and with half the width, at 1e-3 and 2e-3, 6.1
-and 5.4; without it in the discriminator, the penalty R1 of 1 at 1e-3 reached 16, that of 0.0025 at 5e-4 (the rule of
-Karras et al. 2020 for such pictures) 35, and spectral normalisation with the hinge loss at 2e-4 and 4e-4 42.
-"""
+"""Tried on small pictures and small machines; the papers' choices where those did not differ. Of `dcgan`, batch
+normalisation in both players and a high rate learned more from as much computing than lower rates, R1 without it in the
+discriminator, and spectral normalisation with the hinge loss: `benchmarks/generation.py` shows what it reaches."""
 
 
 USERS: Mapping[str, Sequence[str]] = {

@@ -52,4 +52,6 @@ class TradingSettings(Settings):
         float,
         Field(ge=0, description="times the square of a day's growth, taken from the reward; 0: it is growth alone"),
     ] = 0.0
+    close: Annotated[str | None, Field(description="the column of prices; the one called close or price")] = None
+    volume: Annotated[str | None, Field(description="the column of volumes; the one called so, if any")] = None
     window: Annotated[int, Field(ge=1, le=10_000, description="days that are looked back on")] = 100

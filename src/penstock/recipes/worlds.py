@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal
 import torch
 
 from penstock.core.errors import DataError, RecipeError, suggest
+from penstock.core.ranks import ALONE, Ranks
 from penstock.recipes.world_settings import TradingSettings
 from penstock.rl.bounded import BoundedActions
 from penstock.rl.cartpole import CartPole
@@ -69,6 +70,7 @@ class Worlds:
     recipe: Control
     device: torch.device
     prices: Prices | None
+    ranks: Ranks = ALONE
     together: int = 1
 
     @property
@@ -183,12 +185,12 @@ class Worlds:
         found = self._bounded(self._seen(self.bare("train", count)), bounded)
         moments = None
         if self.recipe.world.normalise:
-            found = NormalisedObservations(found)
+            found = NormalisedObservations(found, ranks=self.ranks)
             moments = found.moments
         if self._chosen("clip_rewards"):
             found = ClippedRewards(found)
         if self.recipe.world.normalise_rewards:
-            found = NormalisedRewards(found, discount=self.recipe.discount)
+            found = NormalisedRewards(found, discount=self.recipe.discount, ranks=self.ranks)
         return found, moments
 
     def to_judge(
@@ -218,10 +220,11 @@ class Worlds:
         return BoundedActions(world) if bounded and isinstance(world.action, Box) else world
 
 
-def worlds_of(recipe: Control, device: torch.device, together: int = 1) -> Worlds:
+def worlds_of(recipe: Control, device: torch.device, ranks: Ranks = ALONE, *, together: int = 1) -> Worlds:
     """Those of a recipe, in which so many agents act `together`, as far as that is known.
 
-    Raises RecipeError for a name that is no environment's, DataError for prices that are none."""
+    Raises RecipeError for a name that is no environment's, DataError for prices that are none.
+    """
     name = recipe.env
     if own_code(name) and not recipe.trust_env:
         problem = f"{name} is code, and would be run"
@@ -236,7 +239,7 @@ def worlds_of(recipe: Control, device: torch.device, together: int = 1) -> World
             raise RecipeError(
                 f"trading.{setting}", f"in {name} nothing is traded", "leave it out, or give --env trading"
             )
-    return Worlds(recipe, device, _prices(recipe) if name == TRADING else None, together)
+    return Worlds(recipe, device, _prices(recipe) if name == TRADING else None, ranks, together)
 
 
 def own_code(env: str) -> tuple[str, str] | None:
@@ -254,11 +257,15 @@ _MARKETS: dict[str, Callable[[int], Prices]] = {
 
 
 def _prices(recipe: Control) -> Prices:
+    given = recipe.trading
     if recipe.data in _MARKETS and not Path(recipe.data).exists():
+        for setting in ("close", "volume"):
+            if getattr(given, setting) is not None:
+                raise RecipeError(f"trading.{setting}", f"{recipe.data} has no columns", "leave it out")
         return _MARKETS[recipe.data](0)
     from penstock.kinds.prices import read_prices  # with pandas, which takes longer than a pole to be balanced
 
-    return read_prices(Path(recipe.data)).prices
+    return read_prices(Path(recipe.data), close=given.close, volume=given.volume).prices
 
 
 def days_of(count: int, part: str, window: int) -> tuple[int, int]:

@@ -60,15 +60,17 @@ class Atari(gymnasium.Env[Pixels, int]):
             screen, info = self._game.reset(seed=seed)
             self._over = False
         else:
-            screen, _, ended, cut, info = self._game.step(0)
-            if ended or cut:
-                screen, info = self._game.reset()
+            screen, info = self._pressed(0)
         if self._fire is not None:
-            screen, _, ended, cut, info = self._game.step(self._fire)
-            if ended or cut:
-                screen, info = self._game.reset()
+            screen, info = self._pressed(self._fire)
         self._lives = self._game.ale.lives()
         return _small(screen), info
+
+    def _pressed(self, action: int) -> tuple[Pixels, dict[str, Any]]:
+        """One picture later, or at a new beginning where that was the end."""
+        screen, _, ended, cut, info = self._game.step(action)
+        found: tuple[Pixels, dict[str, Any]] = self._game.reset() if ended or cut else (screen, info)
+        return found
 
     def step(self, action: int) -> tuple[Pixels, float, bool, bool, dict[str, Any]]:
         """Four pictures of the game."""

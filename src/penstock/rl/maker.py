@@ -5,6 +5,7 @@ Nothing heavy is imported: workers run this.
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 import importlib.util
 import sys
@@ -98,21 +99,26 @@ def metadata_of(env: Any) -> Mapping[str, Any]:
 
 
 def imported(module: str) -> ModuleType:
-    """A module by its file or its name, run once a process. Raises RecipeError where it cannot be."""
-    path = Path(module)
-    name = f"penstock_user_{path.stem}" if path.suffix == ".py" else module
+    """A module by its file or its name, run once a process, and again when the file has changed.
+
+    Raises RecipeError where it cannot be.
+    """
+    path, name = Path(module), module
+    if path.suffix == ".py":
+        if not path.is_file():
+            raise RecipeError(module, "is no Python file", "give the file that defines the environment")
+        digest = hashlib.blake2b(str(path.resolve()).encode() + path.read_bytes(), digest_size=8).hexdigest()
+        name = f"penstock_user_{path.stem}_{digest}"
     if name in sys.modules:
         return sys.modules[name]
     try:
         if path.suffix != ".py":
             return importlib.import_module(name)
         spec = importlib.util.spec_from_file_location(name, path)
-        if spec is None or spec.loader is None or not path.is_file():
-            raise RecipeError(module, "is no Python file", "give the file that defines the environment")
+        assert spec is not None
+        assert spec.loader is not None
         found = sys.modules[name] = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(found)
-    except RecipeError:
-        raise
     except Exception as error:
         sys.modules.pop(name, None)
         raise RecipeError(module, f"cannot be run ({type(error).__name__}: {error})", "mend it") from error

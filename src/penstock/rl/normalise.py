@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from penstock.core.errors import RecipeError
+from penstock.core.ranks import ALONE, Ranks
 from penstock.rl.environment import Environment, Step
 from penstock.rl.spaces import Box
 from penstock.rl.wrapper import Wrapper
@@ -21,22 +22,38 @@ _TINY = 1e-8
 class Moments:
     """Mean and variance of all values (B, *shape) that were added, in float64.
 
-    Chan, Golub and LeVeque 1983, "Algorithms for computing the sample variance", equation 2.1.
+    Chan, Golub and LeVeque 1983, "Algorithms for computing the sample variance", equation 2.1. With `ranks`, values
+    that one of them adds are known to all, which all add as often.
     """
 
-    def __init__(self, shape: tuple[int, ...], device: torch.device | str = "cpu") -> None:
+    def __init__(self, shape: tuple[int, ...], device: torch.device | str = "cpu", ranks: Ranks = ALONE) -> None:
         self.count = torch.zeros((), dtype=torch.float64, device=device)
         self.mean = torch.zeros(shape, dtype=torch.float64, device=device)
         self.variance = torch.ones(shape, dtype=torch.float64, device=device)
+        self._ranks = ranks
 
     def add(self, values: Tensor) -> None:
         """Take more values into account."""
         values = values.to(torch.float64)
-        more, mean = len(values), values.mean(0)
+        mean = values.mean(0)
+        for part in self._of_all(torch.stack([mean, (values - mean).square().sum(0)])):
+            self._add(len(values), *part)
+
+    def _add(self, more: int, mean: Tensor, squares: Tensor) -> None:
+        """So many values of this mean, whose squared distances from it have these sums."""
         count, apart = self.count + more, mean - self.mean
-        squares = (values - mean).square().sum(0) + apart.square() * (self.count * more / count)
+        squares = squares + apart.square() * (self.count * more / count)
         self.variance = (self.variance * self.count + squares) / count
         self.mean, self.count = self.mean + apart * (more / count), count
+
+    def _of_all(self, part: Tensor) -> Tensor:
+        """Those of each rank, (R, *) of (*)."""
+        if self._ranks.size == 1:
+            return part[None]
+        parts = part.new_zeros(self._ranks.size, *part.shape)
+        parts[self._ranks.rank] = part
+        self._ranks.sum(parts)
+        return parts
 
     def tensors(self) -> dict[str, Tensor]:
         """All that it knows."""
@@ -55,12 +72,14 @@ class NormalisedObservations(Wrapper):
     Raises RecipeError where the observations are no vectors or images of numbers.
     """
 
-    def __init__(self, inner: Environment, *, bound: float = 10.0, moments: Moments | None = None) -> None:
+    def __init__(
+        self, inner: Environment, *, bound: float = 10.0, moments: Moments | None = None, ranks: Ranks = ALONE
+    ) -> None:
         super().__init__(inner)
         if not isinstance(inner.observation, Box):
             raise RecipeError("NormalisedObservations", f"{inner.observation} has no mean", "do not normalise it")
         self.observation = Box(inner.observation.shape, -bound, bound)
-        self.moments = moments or Moments(inner.observation.shape, inner.device)
+        self.moments = moments or Moments(inner.observation.shape, inner.device, ranks)
         self._learns, self._bound = moments is None, bound
 
     def begun(self, observation: Tensor) -> Tensor:
@@ -93,11 +112,11 @@ class NormalisedRewards(Wrapper):
     Engstrom et al. 2020, "Implementation matters in deep policy gradients", section 3, "reward scaling".
     """
 
-    def __init__(self, inner: Environment, *, discount: float, bound: float = 10.0) -> None:
+    def __init__(self, inner: Environment, *, discount: float, bound: float = 10.0, ranks: Ranks = ALONE) -> None:
         super().__init__(inner)
         if not 0 <= discount <= 1:
             raise RecipeError("NormalisedRewards", f"discount is {discount}", "give a number from 0 to 1")
-        self._moments, self._discount, self._bound = Moments((), inner.device), discount, bound
+        self._moments, self._discount, self._bound = Moments((), inner.device, ranks), discount, bound
         self._sum = torch.zeros(inner.count, dtype=torch.float64, device=inner.device)
 
     def begun(self, observation: Tensor) -> Tensor:

@@ -124,3 +124,12 @@ def space_from(value: Mapping[str, Any]) -> Space:
         tuple(map(float, bound)) if isinstance(bound, list) else float(bound) for bound in (value["low"], value["high"])
     )
     return Box(tuple(map(int, value["shape"])), low, high, torch.uint8 if value["bytes"] else torch.float32)
+
+
+def described(space: Space) -> str:
+    """Its values in a few words."""
+    if isinstance(space, Discrete):
+        return f"one of {space.count}"
+    if len(space.shape) == 1:
+        return f"{space.shape[0]} number{'s' if space.shape[0] != 1 else ''}"
+    return " x ".join(map(str, space.shape)) + " numbers"

@@ -80,6 +80,8 @@ class BoardGame(ABC):
     actions: int
     longest: int
     """Moves of a game, at most."""
+    remembered: int = 0
+    """M, of `Positions.history`."""
     symmetries: Ints
     action_symmetries: Ints
 
@@ -88,9 +90,18 @@ class BoardGame(ABC):
         """P"""
         return self.height * self.width
 
-    @abstractmethod
     def begin(self, count: int) -> Positions:
-        """So many games at their beginning."""
+        """So many games at their beginning: empty boards, on which everything may be done."""
+        return Positions(
+            board=np.zeros((count, self.points), np.int8),
+            player=np.ones(count, np.int8),
+            legal=np.ones((count, self.actions), bool),
+            moves=np.zeros(count, np.int16),
+            last=np.full(count, -1, np.int16),
+            over=np.zeros(count, bool),
+            winner=np.zeros(count, np.int8),
+            history=np.zeros((count, self.remembered), np.int64),
+        )
 
     @abstractmethod
     def play(self, positions: Positions, action: Ints) -> Positions:

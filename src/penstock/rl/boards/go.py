@@ -49,6 +49,7 @@ class Go(BoardGame):
         self.name, self.height, self.width, self.komi = f"go-{size}", size, size, komi
         points = size * size
         self.actions, self.longest = points + 1, 3 * points
+        self.remembered = self.longest + 1  # hashes of boards; that of an empty one is 0, and comes once
         self.symmetries = turns(size, size)
         passing = np.full((len(self.symmetries), 1), points)
         self.action_symmetries = np.concatenate([self.symmetries, passing], 1)
@@ -58,19 +59,6 @@ class Go(BoardGame):
     def settings(self) -> Mapping[str, float]:
         """What the second player has beforehand."""
         return {"komi": self.komi}
-
-    def begin(self, count: int) -> Positions:
-        """Empty boards."""
-        return Positions(
-            board=np.zeros((count, self.points), np.int8),
-            player=np.ones(count, np.int8),
-            legal=np.ones((count, self.actions), bool),
-            moves=np.zeros(count, np.int16),
-            last=np.full(count, -1, np.int16),
-            over=np.zeros(count, bool),
-            winner=np.zeros(count, np.int8),
-            history=np.zeros((count, self.longest + 1), np.int64),  # an empty board has the hash 0, and comes once
-        )
 
     def play(self, positions: Positions, action: Ints) -> Positions:
         """See `BoardGame.play`."""

@@ -30,19 +30,6 @@ class Lines(BoardGame):
         columns = np.arange(width)
         self.action_symmetries = np.stack([columns, columns[::-1]]) if falling else views
 
-    def begin(self, count: int) -> Positions:
-        """Empty boards."""
-        return Positions(
-            board=np.zeros((count, self.points), np.int8),
-            player=np.ones(count, np.int8),
-            legal=np.ones((count, self.actions), bool),
-            moves=np.zeros(count, np.int16),
-            last=np.full(count, -1, np.int16),
-            over=np.zeros(count, bool),
-            winner=np.zeros(count, np.int8),
-            history=np.zeros((count, 0), np.int64),
-        )
-
     def play(self, positions: Positions, action: Ints) -> Positions:
         """See `BoardGame.play`."""
         rows, board, player = np.arange(len(positions)), positions.board.copy(), positions.player

@@ -17,7 +17,7 @@ SMALL = 16
 
 def solvable(game: BoardGame) -> bool:
     """Whether all of its positions can be gone through, and do not depend on what was before."""
-    return game.points < SMALL and not game.begin(1).history.size
+    return game.points < SMALL and not game.remembered
 
 
 class Player(ABC):

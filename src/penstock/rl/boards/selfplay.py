@@ -14,7 +14,7 @@ from penstock.core.batch import Batch
 from penstock.core.errors import RecipeError
 from penstock.core.objective import Listening
 from penstock.core.random import derive
-from penstock.core.tensors import check_all_fit
+from penstock.core.tensors import check_all_fit, under
 from penstock.nn.sizes import require_sizes
 from penstock.rl.acting import Actor
 from penstock.rl.boards.asking import asked
@@ -162,12 +162,11 @@ class SelfPlay(Listening):
         self._held = int(tensors[_COUNTS][2])
         check_all_fit(self.tensors(), tensors, "self-play")
         self._gathered, self._made, self._held = tensors[_COUNTS].tolist()
-        arrays = {name: tensor.cpu().numpy().copy() for name, tensor in tensors.items()}
-        self._positions = Positions(**_of(arrays, _GAME))
-        for name, value in self._pending.items():
-            value[:] = arrays[_PENDING + name]
-        for name, value in self._kept.items():
-            value[: len(arrays[_KEPT + name])] = arrays[_KEPT + name]
+        game = under(_GAME, tensors)
+        self._positions = Positions(**{name: tensor.cpu().numpy().copy() for name, tensor in game.items()})
+        for room, prefix in ((self._pending, _PENDING), (self._kept, _KEPT)):
+            for name, tensor in under(prefix, tensors).items():
+                room[name][: len(tensor)] = tensor.cpu().numpy()
 
     def state_dict(self) -> dict[str, Any]:
         """The number of the next batch."""
@@ -176,8 +175,3 @@ class SelfPlay(Listening):
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go to a batch."""
         self._position = state["position"]
-
-
-def _of(arrays: Mapping[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
-    """Those whose names begin so, without that."""
-    return {name.removeprefix(prefix): value for name, value in arrays.items() if name.startswith(prefix)}

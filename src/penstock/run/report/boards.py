@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from penstock.run.report.acting import frames_and
-from penstock.run.report.findings import BoardGames, Opened
-from penstock.run.report.markup import Column, Html, Section, bar, element, figure, join, number, percent, table
-from penstock.run.report.plots import Line, curves
+from penstock.run.report.markup import Column, Html, Section, bar, element, join, number, percent, table
+from penstock.run.report.named_curves import COLOURS, named_curves
+from penstock.run.report.played import BoardGames, Opened
+from penstock.run.report.plots import Line
 from penstock.run.report.records import RunRecord
-from penstock.run.report.svg import FIRST, SECOND, THIRD
+from penstock.run.report.svg import FIRST
 
 CELL = 44
 """Units of a point of the board."""
-_COLOURS = ((FIRST, "first"), (SECOND, "second"), (THIRD, "third"))
 _CURVES = (
     ("validation", "episode_length", "Length of games", "in moves, on validation"),
     ("train", "policy_loss", "Policy loss", "cross-entropy against what the search looked into"),
@@ -60,27 +60,21 @@ def opening(run: RunRecord) -> Section | None:
 
 def _points(run: RunRecord, board: BoardGames) -> Html | None:
     """A game won counts 1, one drawn a half; against the three strongest opponents."""
-    lines = []
-    for name in board.opponents[-3:]:
+    lines = {}
+    for name, colour in zip(board.opponents[-3:], COLOURS, strict=False):
         x, wins = frames_and(run, "validation", f"wins_{name}")
         _, draws = frames_and(run, "validation", f"draws_{name}")
         if x and len(wins) == len(draws):
-            lines.append((name, x, [won + drawn / 2 for won, drawn in zip(wins, draws, strict=True)]))
-    if not lines:
-        return None
-    words = "; ".join(f"{_plain(name)} from {number(y[0], zeros=True)} to {number(y[-1])}" for name, _, y in lines)
-    drawn = [(Line(x, y, colour), kind) for (_, x, y), (colour, kind) in zip(lines, _COLOURS, strict=False)]
-    svg = curves("board-points", f"Points over positions: {words}.", [line for line, _ in drawn], "positions")
-    keys = [(kind, _plain(name)) for (name, _, _), (_, kind) in zip(lines, drawn, strict=True)]
-    return figure("Points against", svg, keys, "of a game: won 1, drawn 1/2, on validation")
+            points = [won + drawn / 2 for won, drawn in zip(wins, draws, strict=True)]
+            lines[_plain(name)] = Line(x, points, colour)
+    note = "a game, on validation, against each opponent: won 1, drawn 1/2"
+    return named_curves("board-points", "Points", lines, "positions", note=note)
 
 
 def _curve(run: RunRecord, split: str, key: str, title: str, note: str) -> Html | None:
     x, y = frames_and(run, split, key)
-    if not x:
-        return None
-    label = f"{title} over positions: from {number(y[0])} to {number(y[-1])}."
-    return figure(title, curves(f"board-{key.replace('_', '-')}", label, [Line(x, y, FIRST)], "positions"), (), note)
+    lines = {title: Line(x, y, FIRST)} if x else {}
+    return named_curves(f"board-{key.replace('_', '-')}", title, lines, "positions", note=note)
 
 
 def _opened(at: int, one: Opened) -> Html:

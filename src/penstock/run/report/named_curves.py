@@ -8,10 +8,10 @@ from penstock.recipes.palette import COLOURS as PALETTE
 from penstock.run.report.markup import Html, element, figure, join, number
 from penstock.run.report.plots import Best, Line, curves
 from penstock.run.report.records import RunRecord
-from penstock.run.report.svg import FIRST, SECOND, THIRD
+from penstock.run.report.svg import FIRST, MUTED, SECOND, THIRD
 
 COLOURS = (FIRST, SECOND, THIRD)
-_CLASSES = {FIRST: "first", SECOND: "second", THIRD: "third"}
+_CLASSES = {FIRST: "first", SECOND: "second", THIRD: "third", MUTED: "muted"}
 
 
 def series(run: RunRecord, split: str, key: str, across: str) -> tuple[list[float], list[float]]:

@@ -17,7 +17,6 @@ from penstock.recipes.recipe import TASKS
 from penstock.recipes.times import TIMES, read_times
 from penstock.run.report.findings import (
     Baseline,
-    BoardGames,
     Classification,
     Forecast,
     Looks,
@@ -27,9 +26,9 @@ from penstock.run.report.findings import (
     Reconstruction,
     Regression,
     SurpriseRecord,
-    Traders,
     WrittenRecord,
 )
+from penstock.run.report.played import BoardGames, Traders
 from penstock.run.report.record import Metrics, Record
 from penstock.run.report.rows import Row, read_rows
 

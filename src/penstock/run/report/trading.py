@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 
-from penstock.run.report.findings import Trader, Traders
-from penstock.run.report.markup import Column, Html, Section, element, figure, join, number, percent, table
-from penstock.run.report.plots import Line, curves
+from penstock.run.report.markup import Column, Html, Section, element, join, number, percent, table
+from penstock.run.report.named_curves import named_curves
+from penstock.run.report.played import Trader, Traders
+from penstock.run.report.plots import Line
 from penstock.run.report.records import RunRecord
 from penstock.run.report.svg import FIRST, MUTED, SECOND, THIRD
 
-_COLOURS = ((FIRST, "first"), (SECOND, "second"), (MUTED, "muted"), (THIRD, "third"))
+_COLOURS = (FIRST, SECOND, MUTED, THIRD)
+_DAYS = "day of the test"
 _SHARES = ("profit", "yearly", "drawdown")
 _NAMES = {"profit": "profit", "yearly": "growth a year", "drawdown": "drawdown", "sharpe": "Sharpe ratio"}
 _NAMES["turnover"] = "turnover a year"
@@ -25,7 +27,7 @@ def trading(run: RunRecord) -> Section | None:
         "The days are later than all those learned from, and were traded once. One series of prices is one sample: "
         "what was earned on it may be chance, and another seed may not find it again."
     )
-    plots = [_equity(found), _drawdown(found), _held(found)]
+    plots = [plot for plot in (_equity(found), _drawdown(found), _held(found)) if plot is not None]
     body = join([element("p", note, class_="note"), _table(found), element("div", *plots, class_="figures")])
     return Section("trading", "Trading", body)
 
@@ -40,29 +42,29 @@ def _value(name: str, value: float | None) -> str:
     return percent(value) if name in _SHARES and value is not None else number(value)
 
 
-def _equity(found: Traders) -> Html:
-    lines = [
-        Line(found.day, trader.equity, colour) for trader, (colour, _) in zip(found.traders, _COLOURS, strict=False)
-    ]
+def _equity(found: Traders) -> Html | None:
+    drawn = zip(found.traders, _COLOURS, strict=False)
+    lines = {trader.name: Line(found.day, trader.equity, colour) for trader, colour in drawn}
     words = "; ".join(f"{trader.name} ends at {number(trader.equity[-1])}" for trader in found.traders)
-    keys = [(kind, trader.name) for trader, (_, kind) in zip(found.traders, _COLOURS, strict=False)]
-    svg = curves("equity", f"Equity over the days, from 1 on: {words}.", lines, "day of the test")
-    return figure("Equity", svg, keys, "what became of 1, after costs")
+    return named_curves("equity", "Equity", lines, _DAYS, words=words, note="what became of 1, after costs")
 
 
-def _drawdown(found: Traders) -> Html:
+def _drawdown(found: Traders) -> Html | None:
     own = np.asarray(found.traders[0].equity)
     lost = 1 - own / np.maximum.accumulate(own)
-    label = f"Loss since the best day before, as a share: {number(float(lost.max()))} at worst."
-    svg = curves("drawdown", label, [Line(found.day, lost.tolist(), FIRST)], "day of the test")
-    return figure("Drawdown", svg, (), f"of the {found.traders[0].name}: the loss since the best day before")
+    words = f"{number(float(lost.max()))} at worst"
+    note = f"of the {found.traders[0].name}: the loss since the best day before"
+    return named_curves(
+        "drawdown", "Drawdown", {"loss": Line(found.day, lost.tolist(), FIRST)}, _DAYS, words=words, note=note
+    )
 
 
-def _held(found: Traders) -> Html:
+def _held(found: Traders) -> Html | None:
     own = found.traders[0]
-    label = f"The share of the wealth that was held: {number(float(np.mean(own.held)))} on average."
-    svg = curves("held", label, [Line(found.day[: len(own.held)], own.held, FIRST)], "day of the test")
-    return figure("Position", svg, (), f"of the {own.name}, as a share of its wealth")
+    words = f"{number(float(np.mean(own.held)))} on average"
+    line = Line(found.day[: len(own.held)], own.held, FIRST)
+    note = f"of the {own.name}, as a share of its wealth"
+    return named_curves("held", "Position", {"held": line}, _DAYS, words=words, note=note)
 
 
 def _fits(found: Traders, trader: Trader) -> bool:
