@@ -68,8 +68,8 @@ class Control(Recipe):
         str,
         Field(
             min_length=1,
-            description="cartpole, pendulum, gridworld, trading, the name of one of Gymnasium's or PettingZoo's, such as "
-            "Acrobot-v1 or mpe2/simple_spread_v3, or your own: world.py, world.py:Name or module:Name; auto: trading "
+            description="cartpole, pendulum, gridworld, trading, the name of one of Gymnasium's or PettingZoo's: "
+            "Acrobot-v1 and mpe2/simple_spread_v3, or your own: world.py, world.py:Name, module:Name; auto: trading "
             "where prices are given, else cartpole",
         ),
     ] = "auto"
@@ -274,8 +274,7 @@ class Control(Recipe):
         from penstock.rl.spaces import described
 
         length = f", {frames_of(self, self.steps):,} frames in all" if self.steps else ""
-        assert self.environments is not None
-        many = f"{games:,} at once" if (games := self.environments // max(len(agents), 1)) != 1 else "one"
+        many = f"{games:,} at once" if (games := (self.environments or 1) // max(len(agents), 1)) != 1 else "one"
         return {
             "environment": f"shows {described(seen)}; to do: {described(done)}; {many}",
             **({"agents": f"{', '.join(agents)}; learners: {self.team.learners}"} if len(agents) > 1 else {}),
