@@ -36,8 +36,7 @@ class SheetFiles(Watcher):
 
     def __init__(self, folder: Path, trained: Creating, *, seed: int, count: int) -> None:
         self._folder, self._trained, self._seed = folder, trained, seed
-        classes = trained.classes
-        wide = len(classes.names) if classes is not None else 0
+        wide = len(trained.in_turn)
         self._count = max(count // wide, 1) * wide if 0 < wide <= count else count
 
     def started(self, engine: Engine) -> None:
