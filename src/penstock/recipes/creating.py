@@ -19,7 +19,6 @@ from penstock.data.pixels import PixelScaling
 from penstock.kinds.image import ImageKind
 from penstock.nn.truncate import truncated
 from penstock.objectives.generating import Generating
-from penstock.recipes.alike import Groups
 from penstock.recipes.examiner import CoarseExaminer, Examiner
 from penstock.recipes.making import MadePictures, Maker
 from penstock.recipes.trained import Trained, configuration, load_weights
@@ -32,25 +31,15 @@ MakeObjective = Callable[[tuple[int, int, int], int, int], Generating]
 
 
 class Creating(Trained, Maker):
-    """Makes pictures; of the `classes` that it was told of, if of any, which may be numbers of `groups`.
-
-    `examples` are those that it learned from.
-    """
+    """Makes pictures; of the `classes` that it was told of, if of any. `examples` are those that it learned from."""
 
     objective: Generating
 
     def __init__(
-        self,
-        objective: Generating,
-        kind: ImageKind,
-        classes: Classes | None,
-        model: str,
-        *,
-        examples: int,
-        groups: Groups | None = None,
+        self, objective: Generating, kind: ImageKind, classes: Classes | None, model: str, *, examples: int
     ) -> None:
         super().__init__(objective, model)
-        self.kind, self.classes, self.groups, self.examples = kind, classes, groups, examples
+        self.kind, self.classes, self.examples = kind, classes, examples
         self.examiner: Examiner = CoarseExaminer()
         self.examine_by(self.examiner)
 
@@ -67,8 +56,7 @@ class Creating(Trained, Maker):
     def config(self) -> dict[str, Any]:
         """The shape of pictures, the classes, and how many examples there were."""
         known = None if self.classes is None else self.classes.to_json()
-        found = {"kind": self.kind.to_json(), "classes": known, "examples": self.examples}
-        return found if self.groups is None else found | {"groups": self.groups.to_json()}
+        return {"kind": self.kind.to_json(), "classes": known, "examples": self.examples}
 
     @classmethod
     def load(cls, folder: Path, make: MakeObjective) -> Creating:
@@ -76,9 +64,8 @@ class Creating(Trained, Maker):
         with configuration(folder) as config:
             kind, examples = ImageKind.from_json(config["kind"]), int(config["examples"])
             classes = None if config["classes"] is None else Classes.from_json(config["classes"])
-            groups = Groups.from_json(config["groups"]) if "groups" in config else None
             objective = make(kind.shape, len(classes.names) if classes else 0, examples)
-            made = cls(objective.eval(), kind, classes, str(config["model"]), examples=examples, groups=groups)
+            made = cls(objective.eval(), kind, classes, str(config["model"]), examples=examples)
         load_weights(folder, objective)
         return made
 
@@ -89,19 +76,19 @@ class Creating(Trained, Maker):
     def sample(
         self, count: int, *, seed: int = 0, label: str | None = None, truncation: float | None = None
     ) -> MadePictures:
-        """So many pictures. Where none is asked for, of all classes in turn, side by side, or of groups by their sizes.
+        """So many pictures. Of all classes in turn, side by side, where it was told of classes and none is asked for.
 
         Raises RecipeError for a class that it was not told of, and for `truncation` where codes are not normal.
         """
         if truncation is not None and not self.objective.normal:
             raise RecipeError("truncation", f"{self.model} draws no normal codes", "leave it out")
         labels = self.labels(count, label)
-        wide = len(self.in_turn) if label is None else 0
+        wide = len(self.classes.names) if self.classes is not None and label is None else 0
         columns = wide if 1 < wide <= MOST_COLUMNS else None
         return MadePictures(pixels_of(self.made(count, seed=seed, labels=labels, truncation=truncation)), columns)
 
     def between(self, first: object, second: object, steps: int) -> MadePictures:
-        """From what one seed makes to what another does; in a row for each class that it was told of, or some groups.
+        """From what one seed makes to what another does; in a row for each class that it was told of.
 
         The codes lie on the arc between the two, where their length is as usual.
         """
@@ -111,9 +98,7 @@ class Creating(Trained, Maker):
         codes = torch.lerp(start, end, share)
         length = torch.lerp(start.norm(), end.norm(), share)
         codes = codes * length / codes.flatten(1).norm(dim=1).clamp(min=1e-12).view_as(share)
-        classes: Sequence[int | None] = range(len(self.in_turn)) or (None,)
-        if self.groups is not None:
-            classes = sorted(set(self.groups.drawn(MOST_COLUMNS).tolist()))
+        classes = range(len(self.classes.names)) if self.classes is not None else (None,)
         labels = (None if k is None else torch.full((steps,), k) for k in classes)
         rows = [self._in_parts(self.objective.make, codes, label) for label in labels]
         return MadePictures(pixels_of(torch.cat(rows)), steps)
@@ -127,20 +112,15 @@ class Creating(Trained, Maker):
             return self._in_parts(self.objective.make, truncated(self.objective.draw(keys), truncation), labels)
         return self._in_parts(self.objective.sample, keys, labels)
 
-    @property
-    def in_turn(self) -> Sequence[str]:
-        """Classes of which as many are made of each; of groups there are as many as in the data."""
-        return () if self.classes is None or self.groups is not None else self.classes.names
-
     def labels(self, count: int, label: str | None = None) -> Tensor | None:
-        """The classes (N,) of so many pictures: all of one, or all in turn, or groups by size. None: it knows none."""
+        """The classes (N,) of so many pictures: all of one, or all in turn. None where it knows of none."""
         if self.classes is None:
             if label is not None:
                 raise RecipeError("label", "this model was told of no classes", "train with --conditional to have them")
             return None
         names = self.classes.names
         if label is None:
-            return torch.arange(count) % len(names) if self.groups is None else self.groups.drawn(count)
+            return torch.arange(count) % len(names)
         if label not in names:
             raise RecipeError("label", f"it knows no {label!r}", suggest(label, names))
         return torch.full((count,), names.index(label))

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, Field
 
 from penstock.core.errors import DataError, RecipeError, suggest
 from penstock.core.ranks import ALONE, Ranks
-from penstock.recipes.blueprint import GAMES, METHODS, make_objective
+from penstock.recipes.blueprint import CONDITIONAL, GAMES, LABEL, METHODS, make_objective
 from penstock.recipes.blueprint import make_optimizers as optimizers_of
 from penstock.recipes.generate_settings import (
     DiffusionSettings,
@@ -62,10 +62,6 @@ class Generate(Recipe):
         str, Field(description=f"auto (dcgan), {', '.join((*GAMES, *METHODS))}"), AfterValidator(_known)
     ] = "auto"
     conditional: Annotated[bool, Field(description="learn the classes too, so that one can be asked for")] = False
-    groups: Annotated[
-        int | None,
-        Field(ge=2, le=1000, description="tell the players of so many groups of alike pictures; none: of nothing"),
-    ] = None
     batch_size: Annotated[int, Field(ge=1, le=10**6, description="examples a step")] = 64
     drop_last: Annotated[bool, Field(description="leave out the last batch of an epoch where it is smaller")] = False
     monitor: Annotated[str, Field(description="the validation metric that chooses the best weights")] = "frechet"
@@ -105,7 +101,6 @@ class Generate(Recipe):
         from penstock.recipes.examined import examiners
         from penstock.recipes.job import Job
         from penstock.recipes.judged_samples import held_out, some
-        from penstock.recipes.labels import classes_of, examples_of
         from penstock.recipes.sheets import COUNT, SheetFiles
         from penstock.recipes.sheets import FEW as FEW_SHOWN
 
@@ -113,13 +108,13 @@ class Generate(Recipe):
 
         splits = self.divide(material)
         kind = symmetric(material.fit(splits["train"]))
-        classes, groups = classes_of(self, material, kind, splits["train"])
+        classes = self._classes(material, splits)
         recipe = resolved(self, len(splits["train"]))
         seed_all(self.seed)
         known = 0 if classes is None else len(classes.names)
         objective = make_objective(recipe, kind.shape, known, len(splits["train"])).to(device)
-        trained = Creating(objective, kind, classes, recipe.model, examples=len(splits["train"]), groups=groups)
-        examples = examples_of(material, trained)
+        trained = Creating(objective, kind, classes, recipe.model, examples=len(splits["train"]))
+        examples = self._examples(material, trained)
         measured = {part: some(splits[part], most) for part, most in recipe.measured().items()}
         rest = {part: held_out(trained, examples, rows) for part, rows in measured.items()}
         self._check(trained, rest["validation"])
@@ -206,7 +201,6 @@ class Generate(Recipe):
 
         from penstock.recipes.creating import Creating
         from penstock.recipes.judged_samples import held_out, some
-        from penstock.recipes.labels import examples_of
 
         assert isinstance(trained, Creating)
         named = {"data": str(other)} if other is not None and not isinstance(other, list | tuple | np.ndarray) else {}
@@ -219,7 +213,7 @@ class Generate(Recipe):
                 raise DataError(material.origin, "the data have changed since this run", "restore them, or give --data")
             everything = np.arange(len(material.labels))
             splits = self.divide(material) if other is None else {"train": everything, "test": everything}
-            examples = examples_of(material, trained)
+            examples = self._examples(material, trained)
             rows = some(splits["test"], self.measured()["test"])
             evaluation = trained.evaluate(held_out(trained, examples, rows), self.precision)
             name = "test" if other is None else "all pictures"
@@ -248,6 +242,26 @@ class Generate(Recipe):
         assert self.measure.test is not None
         return {"validation": self.measure.validation, "test": self.measure.test}
 
+    def _classes(self, material: ImageMaterial, splits: Splits) -> Classes | None:
+        """Those that the networks are told of."""
+        from penstock.data.features import Classes
+        from penstock.recipes.examined import are_classes
+
+        if not self.conditional:
+            return None
+        if self.model not in ("auto", *CONDITIONAL):
+            problem = f"{self.model} cannot be told of classes"
+            raise RecipeError("conditional", problem, f"use one of {', '.join(CONDITIONAL)}")
+        if not are_classes(material):
+            raise DataError(
+                material.origin, "there are no classes", "make one folder a class, or leave --conditional out"
+            )
+        return Classes.fit(material.labels.iloc[splits["train"]])
+
+    def _examples(self, material: ImageMaterial, trained: Creating) -> Examples:
+        columns = {} if trained.classes is None else {LABEL: trained.classes.encode(material.labels)}
+        return material.examples(trained.kind, columns).to(trained.device)
+
     def _check(self, trained: Creating, source: Any) -> None:
         """Try the networks on a few examples."""
         from penstock.data.sources import InOrder
@@ -267,9 +281,7 @@ class Generate(Recipe):
             "examples": len(material.labels),
             **material.facts(),
         }
-        if self.groups is not None:
-            facts["notes"] = {"groups to ask for": f"1 to {self.groups}"}
-        elif classes is not None:
+        if classes is not None:
             facts["notes"] = {"classes to ask for": ", ".join(classes.names)}
         return facts | {
             "splits": {part: len(rows) for part, rows in splits.items()},

@@ -73,8 +73,8 @@ def _classes(trained: Creating, said: Tensor, seen: Tensor, labels: Tensor | Non
     names, predicted = trained.examiner.classes, said.argmax(1)
     shares, real = (class_shares(found.argmax(1), len(names)) for found in (said, seen))
     agreement = None
-    if labels is not None and trained.in_turn:
-        asked = [trained.in_turn[k] for k in labels.tolist()]
+    if labels is not None and trained.classes is not None:
+        asked = [trained.classes.names[k] for k in labels.tolist()]
         agreement = float(np.mean([names[k] == one for k, one in zip(predicted.tolist(), asked, strict=True)]))
     return {
         "classes": [

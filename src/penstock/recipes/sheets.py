@@ -36,7 +36,8 @@ class SheetFiles(Watcher):
 
     def __init__(self, folder: Path, trained: Creating, *, seed: int, count: int) -> None:
         self._folder, self._trained, self._seed = folder, trained, seed
-        wide = len(trained.in_turn)
+        classes = trained.classes
+        wide = len(classes.names) if classes is not None else 0
         self._count = max(count // wide, 1) * wide if 0 < wide <= count else count
 
     def started(self, engine: Engine) -> None:
