@@ -119,7 +119,7 @@ def _diffusion(recipe: Generate, shape: tuple[int, int, int], classes: int, labe
 
 def _generator(recipe: Generate, shape: tuple[int, int, int], classes: int) -> Generator:
     from penstock.models.dcgan import DCGANGenerator
-    from penstock.models.generator import DenseGenerator, Generator, growing
+    from penstock.models.generator import DenseGenerator, Generator
     from penstock.models.residual_gan import ResidualGenerator
     from penstock.nn.spectral import spectral_
 
@@ -132,7 +132,7 @@ def _generator(recipe: Generate, shape: tuple[int, int, int], classes: int) -> G
         case "residual":
             body = partial(ResidualGenerator, channels=channels, size=size, width=net.width)
         case _:
-            attention = growing(size)[-2] if recipe.model == "sagan" else 0
+            attention = -(-size // 2) if recipe.model == "sagan" else 0
             body = partial(DCGANGenerator, channels=channels, size=size, width=net.width, attention=attention)
     made = Generator(code=net.code, body=lambda inputs: body(inputs=inputs), classes=classes)
     if recipe.model == "sagan" and recipe.gan.spectral:
