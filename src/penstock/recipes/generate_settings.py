@@ -40,7 +40,7 @@ class MakingOptim(OptimSettings):
     ] = "adam"
     lr: Annotated[float | None, Field(gt=0, description="peak learning rate; by the model if not given")] = None
     discriminator_lr: Annotated[
-        float | None, Field(gt=0, description="that of the discriminator, where it is to be another; by the model")
+        float | None, Field(gt=0, description="that of the discriminator, where it is to be another")
     ] = None
     codes_lr: Annotated[
         float | None, Field(gt=0, description="that of the codes of the examples, by plain descent (glo); by the batch")

@@ -24,11 +24,10 @@ LITTLE = 10_000
 
 @dataclass(frozen=True)
 class Choices:
-    """What suits a model: rates of generator and discriminator, memory of Adam, width, loss, spectral norms, and how
-    many held-out examples are measured, in training and at the end."""
+    """What suits a model: learning rate, memory of Adam, width, loss, spectral norms, and how many held-out examples
+    are measured, in training and at the end."""
 
     lr: float = 2e-4
-    discriminator_lr: float | None = None
     betas: tuple[float, float] = (0.5, 0.999)
     width: int = 64
     loss: str = "non-saturating"
@@ -43,7 +42,7 @@ USUAL: Mapping[str, Choices] = {
     "dense": Choices(),
     "dcgan": Choices(lr=2e-3),
     "residual": Choices(betas=(0.0, 0.9), loss="hinge", spectral=True),
-    "sagan": Choices(lr=5e-4, discriminator_lr=2e-3, betas=(0.0, 0.9), loss="hinge", spectral=True),
+    "sagan": Choices(lr=2e-3),
     "vae-gan": Choices(lr=1e-3),
     "glo": Choices(lr=1e-3, betas=(0.9, 0.999), ema=None, measured=FEW),
     "energy": Choices(lr=1e-4, betas=(0.0, 0.999), width=32, measured=FEW),
@@ -51,7 +50,8 @@ USUAL: Mapping[str, Choices] = {
 }
 """Tried on small pictures and small machines; the papers' choices where those did not differ. Of `dcgan`, batch
 normalisation in both players and a high rate learned more from as much computing than lower rates, R1 without it in the
-discriminator, and spectral normalisation with the hinge loss: `benchmarks/generation.py` shows what it reaches."""
+discriminator, and spectral normalisation with the hinge loss; `sagan` has the same settings.
+`benchmarks/generation.py` shows what they reach."""
 
 
 USERS: Mapping[str, Sequence[str]] = {
@@ -74,7 +74,7 @@ def resolved(recipe: Generate, examples: int) -> Generate:
     usual, optim, gan, measure = USUAL[model], recipe.optim, recipe.gan, recipe.measure
     lr = optim.lr or usual.lr
     rates: dict[str, Any] = {"lr": lr, "weight_decay": optim.weight_decay or 0.0}
-    rates["discriminator_lr"] = optim.discriminator_lr or (usual.discriminator_lr or usual.lr) / usual.lr * lr
+    rates["discriminator_lr"] = optim.discriminator_lr or lr
     rates["codes_lr"] = optim.codes_lr or float(recipe.batch_size)
     for name, value in zip(("beta1", "beta2"), usual.betas, strict=True):
         rates[name] = value if getattr(optim, name) is None else getattr(optim, name)
