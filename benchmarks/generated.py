@@ -66,7 +66,7 @@ def table(results: Path, language: str) -> str:
 
 
 def measured(results: Path) -> Sequence[tuple[str, Mapping[str, Any]]]:
-    """Cases and what was found: of as many samples, the longest trainings first, and of these the nearest to real ones."""
+    """Cases and what was found: most samples first, of these the longest trainings, and of these the nearest."""
     files = [(name, path) for name in TITLES for path in results.glob(f"generation-{name}-*.json")]
     rows = [(name, json.loads(path.read_text(encoding="utf-8"))) for name, path in files if _is(name, path)]
     return sorted(rows, key=lambda row: (-row[1]["samples"], -row[1]["minutes"], row[1]["frechet"]))
