@@ -37,11 +37,12 @@ class DCGANGenerator(nn.Module):
         width: int = 64,
         norm: Norm = nn.BatchNorm2d,
         attention: int = 0,
+        least: int = 4,
     ) -> None:
         super().__init__()
-        require_sizes("DCGANGenerator", inputs=inputs, channels=channels, width=width)
+        require_sizes("DCGANGenerator", inputs=inputs, channels=channels, width=width, least=least)
         require_side("DCGANGenerator", size)
-        side, *larger = sides = growing(size)
+        side, *larger = sides = growing(size, least)
         require_attention("DCGANGenerator", attention, sides[:-1])
         widths = [width * 2**i for i in reversed(range(len(larger)))]
         self.first = nn.Linear(inputs, widths[0] * side**2)
@@ -62,7 +63,7 @@ class DCGANGenerator(nn.Module):
 
 
 class DCGANTrunk(FeatureTrunk):
-    """Strided convolutions that halve a picture until 4 pixels a side or fewer are left: (B, C, H, W) to (B, F).
+    """Strided convolutions that halve a picture until `least` pixels a side or fewer are left: (B, C, H, W) to (B, F).
 
     The first layer has `width` channels and no normalisation, each after it twice as many. One more of 3 x 3, as in
     Miyato et al. 2018, table 3, looks at what is left: without it, small pictures would be judged almost linearly, and
@@ -70,16 +71,23 @@ class DCGANTrunk(FeatureTrunk):
     """
 
     def __init__(
-        self, *, channels: int, size: int, width: int = 64, norm: Norm = nn.Identity, attention: int = 0
+        self,
+        *,
+        channels: int,
+        size: int,
+        width: int = 64,
+        norm: Norm = nn.Identity,
+        attention: int = 0,
+        least: int = 4,
     ) -> None:
         super().__init__()
-        require_sizes("DCGANTrunk", channels=channels, width=width)
+        require_sizes("DCGANTrunk", channels=channels, width=width, least=least)
         require_side("DCGANTrunk", size)
         self.channels, self.size = channels, size
         sides: list[int] = []
         stages: list[nn.Module] = []
         side, before = size, channels
-        while side > 4:
+        while side > least:
             side, after = side // 2, before * 2 if sides else width
             stages.append(nn.Conv2d(before, after, 4, stride=2, padding=1))
             if sides:

@@ -55,13 +55,11 @@ def leaky() -> nn.Module:
     return nn.LeakyReLU(0.2)
 
 
-def growing(size: int) -> list[int]:
-    """The sides of a picture that grows by doubling, from 4 pixels or fewer to `size`; what is too much is cut off.
-
-    Radford, Metz and Chintala 2016 begin with 4 as well: what begins with more has too few layers to tell shapes apart.
-    """
+def growing(size: int, least: int = 4) -> list[int]:
+    """The sides of a picture that grows by doubling, from `least` pixels or fewer to `size`; what is too much is cut
+    off. Radford, Metz and Chintala 2016 begin with 4."""
     sides = [size]
-    while sides[0] > 4:
+    while sides[0] > least:
         sides.insert(0, -(-sides[0] // 2))
     return sides
 
