@@ -197,3 +197,11 @@ def test_what_does_not_fit_is_refused(make: Callable[[], Tensor | nn.Module], wo
     with pytest.raises(RecipeError) as error:
         make()
     assert words in str(error.value)
+
+
+def test_pictures_of_28_begin_and_end_with_7_where_that_is_asked_for() -> None:
+    assert growing(28, 7) == [7, 14, 28]
+    made = DCGANGenerator(inputs=5, channels=1, size=28, width=16, least=7)
+    assert made.first.weight.shape == (32 * 49, 5)
+    assert made(torch.randn(2, 5)).shape == (2, 1, 28, 28)
+    assert DCGANTrunk(channels=1, size=28, width=16, least=7).outputs == 32 * 49

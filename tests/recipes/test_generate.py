@@ -90,6 +90,14 @@ def test_a_discriminator_that_nothing_else_bounds_has_its_batches_normalised() -
         assert any(isinstance(layer, nn.BatchNorm2d) for layer in made.discriminator.modules()) == (not gan)
 
 
+def test_players_that_are_told_of_classes_begin_with_a_larger_side() -> None:
+    for classes, side in ((0, 4), (10, 7)):
+        made: Any = make_objective(
+            resolved(Generate.parse({"conditional": bool(classes)}), 1000), (1, 28, 28), classes, 1000
+        )
+        assert made.generator.body.shape[1:] == (side, side)
+
+
 def test_open_choices_follow_the_model() -> None:
     found = {model: resolved(Generate.parse({"model": model}), 1000) for model in (*GAMES, *METHODS)}
     assert found["sagan"].optim.discriminator_lr == found["sagan"].optim.lr == found["dcgan"].optim.lr == 2e-3

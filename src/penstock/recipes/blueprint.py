@@ -133,8 +133,8 @@ def _generator(recipe: Generate, shape: tuple[int, int, int], classes: int) -> G
             body = partial(ResidualGenerator, channels=channels, size=size, width=net.width)
         case _:
             attention = -(-size // 2) if recipe.model == "sagan" else 0
-            sizes = {"channels": channels, "size": size, "width": net.width, "least": _least(classes)}
-            body = partial(DCGANGenerator, attention=attention, **sizes)
+            body = partial(DCGANGenerator, channels=channels, size=size, width=net.width, attention=attention)
+            body = partial(body, least=_least(classes))
     made = Generator(code=net.code, body=lambda inputs: body(inputs=inputs), classes=classes)
     if recipe.model == "sagan" and recipe.gan.spectral:
         spectral_(made.body)
@@ -142,8 +142,11 @@ def _generator(recipe: Generate, shape: tuple[int, int, int], classes: int) -> G
 
 
 def _least(classes: int) -> int:
-    """The side at which pictures begin and end, at most. Of 28 x 28, what is told of classes came nearer to the data with
-    a layer less, what is told of none with one more; other usual sizes end with 4 either way."""
+    """The side at which pictures begin and end, at most.
+
+    Of 28 x 28, what is told of classes came nearer to the data with a layer less, what is told of none with one more;
+    other usual sizes end with 4 either way.
+    """
     return 7 if classes else 4
 
 
@@ -162,8 +165,8 @@ def _trunk(recipe: Generate, shape: tuple[int, int, int], classes: int = 0, *, b
     if recipe.model == "residual":
         return ResidualTrunk(channels=channels, size=size, width=net.width)
     norm, attention = nn.Identity if bounded else nn.BatchNorm2d, size // 2 if recipe.model == "sagan" else 0
-    sizes = {"channels": channels, "size": size, "width": net.width, "least": _least(classes)}
-    return DCGANTrunk(norm=norm, attention=attention, **sizes)
+    least = _least(classes)
+    return DCGANTrunk(channels=channels, size=size, width=net.width, norm=norm, attention=attention, least=least)
 
 
 def _discriminator(recipe: Generate, shape: tuple[int, int, int], classes: int) -> Discriminator:
