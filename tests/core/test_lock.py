@@ -22,7 +22,7 @@ import os, sys, time
 from pathlib import Path
 from penstock.core.lock import locked
 with locked(Path(sys.argv[1])):
-    if len(sys.argv) > 2 and os.fork() == 0:  # a worker that does not see its parent go
+    if len(sys.argv) > 2 and os.fork() > 0:  # its worker, which does not see it go, tells when it has begun
         time.sleep(60)
     print("held", flush=True)
     time.sleep(60)
